@@ -1,0 +1,113 @@
+"""Faults that need no socket: answers that replace the page, and pages that are not what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mixpanel_duckdb.simulator.encoding import gunzip_pieces, gzip_text
+from mixpanel_duckdb.simulator.faults import Fault
+from mixpanel_duckdb.simulator.pages import Page
+from mixpanel_duckdb.simulator.sessions import Session
+from mixpanel_duckdb.simulator.wire import (
+    HttpRequest,
+    HttpResponse,
+    error_response,
+    html_response,
+    json_response,
+)
+
+_TEXTS = {
+    400: "Invalid parameter: page",
+    401: "Unable to authenticate request",
+    402: (
+        "Your account is blocked because payment is required. "
+        "Please contact support via https://mixpanel.com/get-support"
+    ),
+    403: "You do not have permission to access this project",
+    404: "Not found",
+    500: "unknown error",
+}
+
+
+def _status(fault: Fault, request: HttpRequest) -> HttpResponse:
+    retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    if fault.status in (502, 503, 504) and fault.text is None:
+        return html_response(fault.status, retry)
+    return error_response(
+        request, fault.status, fault.text or _TEXTS.get(fault.status, "unknown error"), retry
+    )
+
+
+def _redirect(fault: Fault, _: HttpRequest) -> HttpResponse:
+    return HttpResponse(302, [], {"Location": fault.location})
+
+
+def _error_key(fault: Fault, _: HttpRequest) -> HttpResponse:
+    return json_response(200, {"error": fault.text or "unknown error"})
+
+
+REPLACEMENTS: dict[str, Callable[[Fault, HttpRequest], HttpResponse]] = {
+    "status": _status,
+    "redirect": _redirect,
+    "html_200": lambda _, __: html_response(200),
+    "error_key_200": _error_key,
+    "hang": lambda _, __: HttpResponse(200),
+}
+"""Answers that take the place of the page."""
+
+
+def _short(fault: Fault, page: Page, _: Session) -> Page:
+    rows = page.all_rows()
+    return replace(page, rows=rows[: len(rows) // 2 if fault.rows is None else fault.rows])
+
+
+def _duplicates(fault: Fault, page: Page, session: Session) -> Page:
+    rows, other = page.all_rows(), session.rows(fault.of_page)
+    count = min(len(rows) // 2 if fault.rows is None else fault.rows, len(rows), len(other))
+    return replace(page, rows=other[:count] + rows[count:])
+
+
+CHANGES: dict[str, Callable[[Fault, Page, Session], Page]] = {
+    "empty_page": lambda _, page, __: replace(page, rows=[]),
+    "short_page": _short,
+    "duplicates": _duplicates,
+    "wrong_page": lambda fault, page, _: replace(page, number=fault.of_page),
+    "missing_total": lambda _, page, __: replace(page, total=None),
+    "wrong_total": lambda fault, page, _: replace(page, total=fault.total),
+}
+"""Pages with other contents, well-formed all the same."""
+
+
+def _garbage(fault: Fault, response: HttpResponse) -> HttpResponse:
+    body = gunzip_pieces(response.pieces) if response.gzipped else b"".join(response.pieces)
+    at = int(len(body) * fault.after)
+    body = body[:at] + b"\x00<!-- upstream" + body[at:]
+    return replace(response, pieces=[gzip_text(body, 1) if response.gzipped else body])
+
+
+def _bad_gzip(fault: Fault, response: HttpResponse) -> HttpResponse:
+    body = bytearray(b"".join(_as_gzip(response).pieces))
+    at = max(10, int(len(body) * fault.after))
+    body[at : at + 64] = bytes(byte ^ 0x5A for byte in body[at : at + 64])
+    return replace(_as_gzip(response), pieces=[bytes(body)])
+
+
+def _cut_gzip(fault: Fault, response: HttpResponse) -> HttpResponse:
+    body = b"".join(_as_gzip(response).pieces)
+    return replace(_as_gzip(response), pieces=[body[: int(len(body) * fault.after)]])
+
+
+def _as_gzip(response: HttpResponse) -> HttpResponse:
+    if response.gzipped:
+        return response
+    body = gzip_text(b"".join(response.pieces), 1)
+    return replace(response, pieces=[body], headers={**response.headers, "Content-Encoding": "gzip"})
+
+
+DAMAGES: dict[str, Callable[[Fault, HttpResponse], HttpResponse]] = {
+    "garbage_200": _garbage,
+    "bad_gzip": _bad_gzip,
+    "cut_gzip": _cut_gzip,
+}
+"""Bodies whose bytes are spoilt while the HTTP around them is correct."""
