@@ -1,0 +1,103 @@
+"""What one run shares with everything that may block on its behalf: the stop flag, the wait budget, the counts.
+
+A run hands its ``FetchControl`` to the client and the rate limiter; both wait through it, so that one ``stop()``
+cuts every wait short, and both add to its counts, which the result reports.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from .errors import FetchStopped
+
+__all__ = ["FetchControl"]
+
+
+class FetchControl:
+    """Stop flag, wait budget and counters of one run; every method may be called from any thread.
+
+    Args:
+        max_wait: Most seconds the run may wait for the server's limits in all; ``None`` means as long as it asks.
+
+    Example:
+        >>> control = FetchControl(max_wait=60.0)
+        >>> control.add_wait(10.0, 12.0); control.add_wait(11.0, 13.0)
+        >>> control.waited_seconds
+        3.0
+    """
+
+    def __init__(self, *, max_wait: float | None = None) -> None:
+        self.max_wait = max_wait
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._retries = 0
+        self._waited = 0.0
+        self._waited_until = float("-inf")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far."""
+        return self._requests
+
+    @property
+    def retries(self) -> int:
+        """Requests that repeated an earlier one."""
+        return self._retries
+
+    @property
+    def waited_seconds(self) -> float:
+        """Seconds in which the server's limits held the run back; overlapping waits count once."""
+        return self._waited
+
+    def stop(self) -> None:
+        """Ask everything that runs under this control to end."""
+        self._stop.set()
+
+    def check(self) -> None:
+        """Raise if a stop was asked for.
+
+        Raises:
+            FetchStopped: A stop was asked for.
+        """
+        if self._stop.is_set():
+            raise FetchStopped("The run is being stopped.")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless a stop is asked for.
+
+        Args:
+            seconds: How long.
+
+        Raises:
+            FetchStopped: A stop was asked for before or during the wait.
+        """
+        self._stop.wait(max(0.0, seconds))
+        self.check()
+
+    def count_request(self, *, again: bool) -> None:
+        """Count a request about to be sent; ``again`` when it repeats one."""
+        with self._lock:
+            self._requests += 1
+            self._retries += again
+
+    def add_wait(self, start: float, end: float) -> None:
+        """Add a wait for the server's limits, in ``time.monotonic()`` seconds; only the part not yet counted."""
+        with self._lock:
+            self._waited += max(0.0, end - max(start, self._waited_until))
+            self._waited_until = max(self._waited_until, end)
+
+    def allows_wait(self, seconds: float) -> bool:
+        """Say whether the budget has room for waiting so long from now."""
+        if self.max_wait is None:
+            return True
+        now = time.monotonic()
+        with self._lock:
+            fresh = max(0.0, now + seconds - max(now, self._waited_until))
+            return self._waited + fresh <= self.max_wait

@@ -1,0 +1,218 @@
+"""The error tree: one root, every branch a decision that a caller can take.
+
+::
+
+    MixpanelError
+    ├── ConfigurationError          missing or contradictory settings            exit 3
+    │   └── CredentialsError        the server or the environment refused them   exit 3
+    ├── QueryError                  the query cannot be asked (also ValueError)  exit 2
+    ├── EngageError                 an answer that is not a page                 exit 1
+    │   ├── RequestRejectedError    400, 402, 403, 404: the server's own words
+    │   │   └── SessionLostError    the server no longer knows the session
+    │   ├── RateLimitError          429, or a wait longer than allowed           exit 4
+    │   ├── ServerError             5xx
+    │   ├── UnreadableAnswerError   cut, not JSON, not a page
+    │   └── ConnectionFailedError   nothing came back: refused, reset, timed out
+    ├── StorageError                DuckDB could not read or write               exit 5
+    │   ├── TableExistsError        an existing table and no choice              exit 2
+    │   └── DatabaseLockedError     another process or run holds it
+    ├── IncompleteFetchError        raised by ``result.raise_for_failures()``    exit 4
+    └── FetchStopped                a stop was asked for while waiting
+
+No error carries a credential: texts are built from status, server text and page only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "CredentialsError",
+    "DatabaseLockedError",
+    "EngageError",
+    "FetchStopped",
+    "IncompleteFetchError",
+    "MixpanelError",
+    "QueryError",
+    "RateLimitError",
+    "RequestRejectedError",
+    "ServerError",
+    "SessionLostError",
+    "StorageError",
+    "TableExistsError",
+    "UnreadableAnswerError",
+]
+
+
+class MixpanelError(Exception):
+    """Root of everything this package raises on purpose.
+
+    Attributes:
+        code: A stable, machine-readable name of the kind.
+        retryable: Whether the same request may succeed when it is sent again.
+        status: HTTP status of the answer, if there was one.
+        server_text: What the server said, shortened to 500 characters.
+        page: Index of the page that was asked for, if any.
+
+    Example:
+        >>> MixpanelError("no answer", page=3).to_dict()["page"]
+        3
+    """
+
+    code: ClassVar[str] = "mixpanel_error"
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        server_text: str | None = None,
+        page: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.server_text = server_text[:500] if server_text else server_text
+        self.page = page
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the error as plain values, ready for JSON.
+
+        Returns:
+            ``code``, ``message``, ``retryable``, ``status``, ``server_text`` and ``page``.
+        """
+        return {
+            "code": self.code,
+            "message": str(self),
+            "retryable": self.retryable,
+            "status": self.status,
+            "server_text": self.server_text,
+            "page": self.page,
+        }
+
+
+class ConfigurationError(MixpanelError):
+    """A setting is missing, contradictory or unsafe."""
+
+    code = "configuration"
+    exit_code = 3
+
+
+class CredentialsError(ConfigurationError):
+    """Credentials are missing, or the server refused them."""
+
+    code = "credentials"
+
+
+class QueryError(MixpanelError, ValueError):
+    """The query breaks a rule of the Engage API; nothing was sent."""
+
+    code = "query"
+    exit_code = 2
+
+
+class EngageError(MixpanelError):
+    """The server's answer is not the page that was asked for.
+
+    Attributes:
+        retry_after: Seconds the server asks to wait, if it said so.
+    """
+
+    code = "engage"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.retry_after = retry_after
+
+
+class RequestRejectedError(EngageError):
+    """The server refuses the request itself (400, 402, 403, 404); sending it again is no use."""
+
+    code = "request_rejected"
+
+
+class SessionLostError(RequestRejectedError):
+    """The server no longer knows the session of this run."""
+
+    code = "session_lost"
+
+
+class RateLimitError(EngageError):
+    """The server's limits were reached and the wait for them is longer than allowed.
+
+    Attributes:
+        kind: ``"quota"``, ``"concurrency"`` or ``"shedding"``.
+    """
+
+    code = "rate_limit"
+    retryable = True
+    exit_code = 4
+
+    def __init__(self, message: str, *, kind: str = "shedding", **where: Any) -> None:
+        super().__init__(message, **where)
+        self.kind = kind
+
+
+class ServerError(EngageError):
+    """The server failed (5xx)."""
+
+    code = "server"
+    retryable = True
+
+
+class UnreadableAnswerError(EngageError):
+    """A body that is cut, is not JSON, or is not a page of profiles."""
+
+    code = "unreadable_answer"
+    retryable = True
+
+
+class ConnectionFailedError(EngageError):
+    """No complete answer came back: refused, reset, timed out."""
+
+    code = "connection"
+    retryable = True
+
+
+class StorageError(MixpanelError):
+    """DuckDB could not read or write."""
+
+    code = "storage"
+    exit_code = 5
+
+
+class TableExistsError(StorageError):
+    """The table is there and nothing says whether to replace it or to merge into it."""
+
+    code = "table_exists"
+    exit_code = 2
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"Table {table!r} already exists. Choose if_exists='replace' (--replace) to swap it once the new "
+            f"one is complete, or if_exists='merge' (--merge) to update it; nothing was requested."
+        )
+        self.table = table
+
+
+class DatabaseLockedError(StorageError):
+    """Another process has the database open, or another run writes the same table."""
+
+    code = "database_locked"
+
+
+class IncompleteFetchError(MixpanelError):
+    """The fetch ended without every profile; running it again goes on from there."""
+
+    code = "incomplete"
+    retryable = True
+    exit_code = 4
+
+
+class FetchStopped(MixpanelError):  # noqa: N818 - a request that was honoured, not a fault
+    """A wait or a request was cut short because the run is being stopped."""
+
+    code = "stopped"

@@ -1,0 +1,195 @@
+"""What is asked: every filter of the Engage Query API, checked once, before any request.
+
+The rules and the wire forms are those of section 2 of the project's notes on the server (Mixpanel's OpenAPI file,
+``openapi/query.openapi.yaml`` in github.com/mixpanel/docs, and clients that run against it).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import QueryError
+
+__all__ = ["ProfileFilters", "ProfileQuery"]
+
+
+def _int64_text(value: object) -> object:
+    """Group keys are signed 64-bit: JSON numbers lose their last digits on the way, so they stay text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("must be the numeric id of a group key, as text")  # noqa: TRY004 - pydantic's way
+    text = str(value).strip()
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError("must be the numeric id of a group key (Mixpanel: project settings), not its name")
+    if not -(2**63) <= int(text) < 2**63:
+        raise ValueError("does not fit 64 bits")
+    return text
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("holds a lone surrogate, which cannot be sent")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+GroupId = Annotated[str, BeforeValidator(_int64_text)]
+CohortId = Annotated[int, Field(gt=0)]
+
+
+class ProfileFilters(TypedDict, total=False):
+    """The keyword arguments that every fetching function takes; see :class:`ProfileQuery` for each."""
+
+    where: str | None
+    cohort_id: int | str | None
+    include_all_users: bool | None
+    output_properties: Sequence[str] | None
+    distinct_id: str | None
+    distinct_ids: Sequence[str] | None
+    data_group_id: str | int | None
+    behaviors: Sequence[Mapping[str, Any]] | None
+    as_of_timestamp: int | None
+    search: str | None
+    sort_key: str | None
+    sort_order: Literal["ascending", "descending"] | None
+    limit: int | None
+    page_size: int | None
+
+
+class ProfileQuery(BaseModel):
+    """One question to the Engage API; frozen, comparable, and the same on every page.
+
+    Args:
+        where: Expression such as ``properties["plan"] == "pro"``; the server parses it.
+        cohort_id: Numeric cohort id; sent as ``filter_by_cohort={"id": N}``.
+        include_all_users: With a cohort only: also members without a profile. Sent explicitly, since the
+            server's own default is true. Default here: false, so every row has a profile.
+        output_properties: Names of the properties to return; ``None`` means all.
+        distinct_id: One profile.
+        distinct_ids: Several profiles; not together with ``distinct_id``.
+        data_group_id: Numeric id of a group key, kept as text; ``None`` means user profiles.
+        behaviors: Event conditions, used by ``where``; not together with a cohort.
+        as_of_timestamp: Unix seconds that ``behaviors`` are evaluated at. The server pages such a result only
+            when it is given, so a fetch without it fixes the moment of its start.
+        search: Free text on ids, e-mail and some properties.
+        sort_key: Selector such as ``properties["$last_seen"]``; a bare name is refused by the server.
+        sort_order: ``"ascending"`` or ``"descending"``; goes with ``sort_key``.
+        limit: Most profiles in the whole result, 1 or more.
+        page_size: Profiles a page, 1 or more; the server may lower it, and its answer counts.
+
+    Raises:
+        QueryError: Names the filter and the rule that it breaks.
+
+    Example:
+        >>> ProfileQuery(cohort_id=7).params()
+        {'filter_by_cohort': '{"id":7}', 'include_all_users': False}
+        >>> ProfileQuery(data_group_id=-1405123841946871899).data_group_id
+        '-1405123841946871899'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    where: Text | None = None
+    cohort_id: CohortId | None = None
+    include_all_users: bool | None = None
+    output_properties: tuple[Text, ...] | None = None
+    distinct_id: Text | None = None
+    distinct_ids: tuple[Text, ...] | None = None
+    data_group_id: GroupId | None = None
+    behaviors: tuple[dict[str, Any], ...] | None = None
+    as_of_timestamp: Annotated[int, Field(ge=0)] | None = None
+    search: Text | None = None
+    sort_key: Text | None = None
+    sort_order: Literal["ascending", "descending"] | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    page_size: Annotated[int, Field(ge=1)] | None = None
+
+    def __init__(self, **filters: Unpack[ProfileFilters]) -> None:
+        for name in ("output_properties", "distinct_ids", "behaviors"):
+            if isinstance(filters.get(name), str):
+                raise QueryError(f"{name}: must be a list, not one text.")
+        try:
+            super().__init__(**filters)
+        except ValidationError as error:
+            raise QueryError(f"{_sentence(error)}.") from None
+
+    @model_validator(mode="after")
+    def _rules_between_filters(self) -> Self:
+        rules = (
+            (
+                self.include_all_users is not None and self.cohort_id is None,
+                "include_all_users goes with cohort_id only",
+            ),
+            (
+                self.distinct_id is not None and self.distinct_ids is not None,
+                "give distinct_id or distinct_ids, not both",
+            ),
+            (
+                self.behaviors is not None and self.cohort_id is not None,
+                "behaviors and cohort_id exclude each other",
+            ),
+            (
+                self.as_of_timestamp is not None and self.behaviors is None,
+                "as_of_timestamp goes with behaviors only",
+            ),
+            (self.sort_order is not None and self.sort_key is None, "sort_order goes with sort_key"),
+            (
+                self.sort_key is not None and "properties[" not in self.sort_key,
+                'sort_key must be a selector such as properties["$last_seen"]',
+            ),
+            (self.distinct_ids == (), "distinct_ids is empty"),
+            (self.output_properties == (), "output_properties is empty; leave it out to get all properties"),
+            (self.behaviors == (), "behaviors is empty"),
+        )
+        for broken, sentence in rules:
+            if broken:
+                raise ValueError(sentence)
+        return self
+
+    def params(self) -> dict[str, str | int | bool]:
+        """Give the filters as the server takes them: nested values as JSON text, scalars as they are.
+
+        Returns:
+            Parameters that are the same on every page; ``page`` and ``session_id`` are the client's.
+        """
+        wire: dict[str, str | int | bool | None] = {
+            "where": self.where,
+            "distinct_id": self.distinct_id,
+            "data_group_id": self.data_group_id,
+            "as_of_timestamp": self.as_of_timestamp,
+            "search": self.search,
+            "sort_key": self.sort_key,
+            "sort_order": self.sort_order,
+            "limit": self.limit,
+            "page_size": self.page_size,
+        }
+        for name in ("distinct_ids", "output_properties", "behaviors"):
+            if (value := getattr(self, name)) is not None:
+                wire[name] = _compact(value)
+        if self.cohort_id is not None:
+            wire["filter_by_cohort"] = _compact({"id": self.cohort_id})
+            wire["include_all_users"] = bool(self.include_all_users)
+        return {name: value for name, value in wire.items() if value is not None}
+
+    def canonical(self) -> str:
+        """Give the query as one JSON text that is equal for equal queries; the journal keeps it."""
+        return json.dumps(self.params(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        name = ".".join(str(part) for part in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        parts.append(f"{name}: {text}" if name else text)
+    return "; ".join(parts)

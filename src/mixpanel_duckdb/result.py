@@ -1,0 +1,177 @@
+"""What a fetch ended in: the counts that prove it complete or say what is missing, and the way to the rows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .errors import IncompleteFetchError, MixpanelError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas
+    import polars
+    import pyarrow
+
+__all__ = ["ParallelProfileFetchResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelProfileFetchResult:
+    """The outcome of one fetch.
+
+    Args:
+        table: Table that was asked for; it holds the rows if ``published``.
+        total_rows: Distinct profiles stored, those of earlier runs that this one went on from included.
+        successful_pages: Pages committed, resumed ones included.
+        failed_pages: Pages of the result that are missing.
+        failed_page_indices: Their indices, ascending.
+        duration_seconds: Wall time of this run, until the table was published.
+        fetched_at: Time of the end of the run, in UTC.
+        expected_rows: The server's ``total``.
+        duplicate_rows: Rows dropped because the same profile came on more than one page.
+        resumed_pages: Pages that an earlier run had committed.
+        requests: HTTP requests of this run.
+        retries: Those that repeated an earlier one.
+        waited_seconds: Time the server's limits held the run back.
+        published: Whether ``table`` now holds these rows.
+        total_pages: Pages of the whole result.
+        staging_table: Where the rows wait for the missing pages, if not published.
+        rows_without_distinct_id: Rows stored with ``distinct_id`` NULL.
+        rows_without_properties: Rows stored with ``properties`` ``{}`` because the server sent none.
+        rows_with_unreadable_last_seen: Rows whose ``$last_seen`` is not a timestamp; the text stays in ``properties``.
+        replaced_characters: Characters no UTF-8 database can hold, stored as U+FFFD.
+        flattened_values: Values nested too deep for DuckDB's JSON functions, stored as JSON text.
+        errors: For each missing page its index and what went wrong.
+        notices: What the user should know: a session started over, a page whose size stayed odd.
+
+    Example:
+        >>> import mixpanel_duckdb as md
+        >>> from mixpanel_duckdb.simulator import Population, Simulator
+        >>> with Simulator(Population(3, seed=1)) as sim:
+        ...     result = md.fetch_profiles(":memory:", credentials=sim.credentials(), base_url=sim.base_url)
+        >>> result.is_complete, result.total_rows
+        (True, 3)
+    """
+
+    table: str
+    total_rows: int
+    successful_pages: int
+    failed_pages: int
+    failed_page_indices: tuple[int, ...]
+    duration_seconds: float
+    fetched_at: datetime
+    expected_rows: int
+    duplicate_rows: int
+    resumed_pages: int
+    requests: int
+    retries: int
+    waited_seconds: float
+    published: bool
+    total_pages: int
+    staging_table: str | None = None
+    rows_without_distinct_id: int = 0
+    rows_without_properties: int = 0
+    rows_with_unreadable_last_seen: int = 0
+    replaced_characters: int = 0
+    flattened_values: int = 0
+    errors: tuple[tuple[int, str], ...] = ()
+    notices: tuple[str, ...] = ()
+    _connect: Callable[[], duckdb.DuckDBPyConnection] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether pages are missing."""
+        return self.failed_pages > 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every page arrived and the distinct rows are as many as the server said."""
+        return not self.failed_pages and self.total_rows == self.expected_rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every field, ``is_complete`` and ``has_failures`` as plain values, ready for JSON."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if not each.name.startswith("_")}
+        values["fetched_at"] = self.fetched_at.isoformat()
+        values["failed_page_indices"] = list(self.failed_page_indices)
+        values["errors"] = [{"page_index": index, "error": text} for index, text in self.errors]
+        values["notices"] = list(self.notices)
+        return {**values, "has_failures": self.has_failures, "is_complete": self.is_complete}
+
+    def raise_for_failures(self) -> None:
+        """Raise unless the fetch is complete.
+
+        Raises:
+            IncompleteFetchError: Says what is missing and how to go on.
+        """
+        if not self.is_complete:
+            raise IncompleteFetchError(self.summary())
+
+    def summary(self) -> str:
+        """Say in a sentence or two what happened and, if something is missing, what to do."""
+        rows = f"{self.total_rows:,} of {self.expected_rows:,} profiles"
+        if self.is_complete:
+            return f"{rows} in table {self.table!r} in {self.duration_seconds:.1f} s."
+        if self.has_failures:
+            return (
+                f"{rows}; {self.failed_pages} of {self.total_pages} pages are missing. What arrived is kept in "
+                f"{self.staging_table!r}; run the same fetch again to go on."
+            )
+        return (
+            f"{rows}: all {self.total_pages} pages arrived, but their distinct profiles do not add up to the server's "
+            f"total, so {self.table!r} was not published. The rows are in {self.staging_table!r}; profiles probably "
+            "changed during the run: run it again."
+        )
+
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """Give the rows as a DuckDB relation: the published table, or what has arrived so far.
+
+        Raises:
+            MixpanelError: The result no longer knows its database (it was unpickled, say).
+        """
+        if self._connect is None:
+            raise MixpanelError("This result has no database behind it; open the database and read the table there.")
+        name = self.table if self.published or self.staging_table is None else self.staging_table
+        return self._connect().table('"' + name.replace('"', '""') + '"')
+
+    def df(self) -> pandas.DataFrame:
+        """Give the rows as a pandas DataFrame (extra ``pandas``)."""
+        _need("pandas")
+        return self.relation().df()
+
+    def pl(self) -> polars.DataFrame:
+        """Give the rows as a polars DataFrame (extra ``polars``)."""
+        _need("polars")
+        return self.relation().pl()
+
+    def arrow(self) -> pyarrow.Table:
+        """Give the rows as an Arrow table (extra ``arrow``)."""
+        _need("pyarrow", extra="arrow")
+        return self.relation().to_arrow_table()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Stream the rows to any Arrow consumer, without pyarrow."""
+        return self.relation().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        state = "complete" if self.is_complete else "incomplete"
+        cells = {
+            "table": self.table,
+            "profiles": f"{self.total_rows:,} of {self.expected_rows:,}",
+            "pages": f"{self.successful_pages:,} of {self.total_pages:,}",
+            "seconds": f"{self.duration_seconds:.1f}",
+            "requests": f"{self.requests:,} ({self.retries:,} repeated)",
+            "duplicates": f"{self.duplicate_rows:,}",
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in cells.items())
+        return f"<table><caption>Mixpanel profiles: {state}</caption>{rows}</table>"
+
+
+def _need(module: str, *, extra: str | None = None) -> None:
+    from importlib.util import find_spec  # noqa: PLC0415 - only when a DataFrame is asked for
+
+    if find_spec(module) is None:
+        raise MixpanelError(f"{module} is not installed; pip install 'mixpanel-duckdb[{extra or module}]' brings it.")
