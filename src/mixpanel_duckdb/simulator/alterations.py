@@ -34,9 +34,7 @@ def _status(fault: Fault, request: HttpRequest) -> HttpResponse:
     retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if fault.status in (502, 503, 504) and fault.text is None:
         return html_response(fault.status, retry)
-    return error_response(
-        request, fault.status, fault.text or _TEXTS.get(fault.status, "unknown error"), retry
-    )
+    return error_response(request, fault.status, fault.text or _TEXTS.get(fault.status, "unknown error"), retry)
 
 
 def _redirect(fault: Fault, _: HttpRequest) -> HttpResponse:

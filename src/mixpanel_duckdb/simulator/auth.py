@@ -14,7 +14,7 @@ from mixpanel_duckdb.simulator.wire import HttpRequest, Parameters
 UNABLE = "Unable to authenticate request"
 NO_SUCH_ACCOUNT = "Not a valid service account username"
 WRONG_PROJECT = "Credentials in request did not match project_id URL parameter"
-WRONG_SECRET = (  # noqa: S105
+WRONG_PROJECT_KEY = (
     "Unauthorized, invalid project secret. See docs for more information: "
     "https://developer.mixpanel.com/reference/authentication#project-secret"
 )
@@ -57,7 +57,7 @@ class Account:
             self._require(user, self.username, NO_SUCH_ACCOUNT)
             self._require(secret, self.secret, UNABLE)
             return False
-        self._require(user, self.secret, WRONG_SECRET)
+        self._require(user, self.secret, WRONG_PROJECT_KEY)
         return True
 
     @staticmethod

@@ -27,9 +27,7 @@ class Line:
             limit that still counts the request behind it.
     """
 
-    def __init__(
-        self, connection: socket.socket, stopping: threading.Event, done: Callable[[], None]
-    ) -> None:
+    def __init__(self, connection: socket.socket, stopping: threading.Event, done: Callable[[], None]) -> None:
         self._connection = connection
         self._stopping = stopping
         self.done = done

@@ -77,9 +77,7 @@ class Engage:
             return error_response(request, error.status, str(error))
         return DAMAGES[kind](fault, response) if fault and kind in DAMAGES else response
 
-    def _page_response(
-        self, request: HttpRequest, parameters: Parameters, fault: Fault | None
-    ) -> HttpResponse:
+    def _page_response(self, request: HttpRequest, parameters: Parameters, fault: Fault | None) -> HttpResponse:
         page, session = self._page(parameters)
         if fault and fault.kind in CHANGES:
             page = CHANGES[fault.kind](fault, page, session)

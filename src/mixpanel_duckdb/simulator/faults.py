@@ -104,9 +104,7 @@ class Fault:
         for page in range(pages):
             if rng.random() < rate:
                 kind = rng.choice(kinds)
-                yield cls(
-                    kind, page=page, seconds=0.05, after=rng.random(), status=rng.choice((500, 502, 503, 504))
-                )
+                yield cls(kind, page=page, seconds=0.05, after=rng.random(), status=rng.choice((500, 502, 503, 504)))
 
 
 class FaultScript:

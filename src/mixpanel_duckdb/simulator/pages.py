@@ -145,6 +145,4 @@ class Page:
             segment = self.view.segment(self.block, self.block_size, level)
         else:
             segment = Segment.of(self.all_rows(), level=level)
-        return page_pieces(
-            segment, page=self.number, page_size=self.size, session_id=self.session_id, total=self.total
-        )
+        return page_pieces(segment, page=self.number, page_size=self.size, session_id=self.session_id, total=self.total)

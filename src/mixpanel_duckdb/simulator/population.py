@@ -29,16 +29,12 @@ class Population:
         (3, ['$distinct_id', '$properties'])
     """
 
-    def __init__(
-        self, size: int = 1000, *, seed: int = 0, groups: Mapping[str, Population] | None = None
-    ) -> None:
+    def __init__(self, size: int = 1000, *, seed: int = 0, groups: Mapping[str, Population] | None = None) -> None:
         self._rows: Sequence[bytes] = realistic_rows(size, seed)
         self._groups = dict(groups or {})
 
     @classmethod
-    def of(
-        cls, profiles: Iterable[Mapping[str, Any]], *, groups: Mapping[str, Population] | None = None
-    ) -> Population:
+    def of(cls, profiles: Iterable[Mapping[str, Any]], *, groups: Mapping[str, Population] | None = None) -> Population:
         """
         A population given by hand.
 

@@ -76,9 +76,7 @@ def realistic_rows(size: int, seed: int) -> list[bytes]:
     rows = []
     for i in range(size):
         encode = escaped if i % 2 else plain
-        rows.append(
-            encode({"$distinct_id": _distinct_id(i, rng), "$properties": _properties(i, rng)}).encode()
-        )
+        rows.append(encode({"$distinct_id": _distinct_id(i, rng), "$properties": _properties(i, rng)}).encode())
     return rows
 
 

@@ -96,9 +96,7 @@ class RequestLog:
 def busy_fraction(records: list[RequestRecord], at_least: int) -> float:
     """The share of the time from the first arrival to the last end with that many requests in flight."""
     now = time.monotonic()
-    changes = sorted(
-        [(record.started, 1) for record in records] + [(record.finished or now, -1) for record in records]
-    )
+    changes = sorted([(record.started, 1) for record in records] + [(record.finished or now, -1) for record in records])
     busy = running = 0.0
     for (moment, change), (following, _) in pairwise(changes):
         running += change

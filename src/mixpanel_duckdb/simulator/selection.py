@@ -22,9 +22,7 @@ class _Candidate:
     properties: dict[str, Any]
 
 
-def select(
-    rows: Sequence[bytes], query: Query, *, honour_limit: bool, always_last_seen: bool
-) -> Sequence[bytes]:
+def select(rows: Sequence[bytes], query: Query, *, honour_limit: bool, always_last_seen: bool) -> Sequence[bytes]:
     """The rows of the result in base order, or in the order that the query asks for."""
     if query.selects_all:
         return rows
@@ -81,14 +79,10 @@ def _candidates(rows: Sequence[bytes]) -> Iterator[_Candidate]:
             continue
         if isinstance(profile, dict):
             properties = profile.get("$properties")
-            yield _Candidate(
-                row, str(profile.get("$distinct_id")), properties if isinstance(properties, dict) else {}
-            )
+            yield _Candidate(row, str(profile.get("$distinct_id")), properties if isinstance(properties, dict) else {})
 
 
-def _cohort_members(
-    candidates: Iterator[_Candidate], cohort: str, include_all_users: bool
-) -> Iterator[_Candidate]:
+def _cohort_members(candidates: Iterator[_Candidate], cohort: str, include_all_users: bool) -> Iterator[_Candidate]:
     members = 0
     for candidate in candidates:
         if _draw(cohort, candidate.distinct_id, 3) == 0:

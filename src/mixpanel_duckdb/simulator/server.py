@@ -46,9 +46,11 @@ class Simulator:
         auth: `any` accepts every request.
 
     Example:
-        >>> from urllib.request import Request, urlopen
+        >>> import json
+        >>> from urllib.request import urlopen
         >>> with Simulator(Population(2500), auth="any") as sim:
-        ...     answer = json.load(urlopen(sim.base_url + "/api/query/engage"))
+        ...     with urlopen(sim.base_url + "/api/query/engage") as response:
+        ...         answer = json.load(response)
         >>> len(answer["results"]), answer["total"]
         (1000, 2500)
     """
@@ -70,7 +72,7 @@ class Simulator:
         self.account = Account(username, secret, token, str(project_id), auth)
         self.behaviour = behaviour or Behaviour()
         self.limits = limits or Limits()
-        self._engage = Engage(population or Population(2500), self.behaviour)
+        self._engage = Engage(Population(2500) if population is None else population, self.behaviour)
         self._gate = Gate(self.limits)
         self._faults = FaultScript(faults)
         self._records = RequestLog()
@@ -187,9 +189,7 @@ class Simulator:
         line.pause(self._engage.wait(response.rows) + extra)
         return response, fault
 
-    def _refuse(
-        self, request: HttpRequest, parameters: Parameters, exchange: _Exchange
-    ) -> HttpResponse | None:
+    def _refuse(self, request: HttpRequest, parameters: Parameters, exchange: _Exchange) -> HttpResponse | None:
         if request.path not in _PATHS:
             return error_response(request, 404, "Not found")
         if request.method not in ("GET", "POST"):

@@ -100,9 +100,7 @@ def _subscript(node: ast.Subscript, scope: Scope) -> Any:
 
 def _all_or_any(node: ast.BoolOp, scope: Scope) -> bool:
     # Every operand is evaluated, so that a mistake on the right is found whatever the left says.
-    values = [
-        value is not UNDEFINED and bool(value) for value in (_value(item, scope) for item in node.values)
-    ]
+    values = [value is not UNDEFINED and bool(value) for value in (_value(item, scope) for item in node.values)]
     return all(values) if isinstance(node.op, ast.And) else any(values)
 
 
@@ -138,8 +136,7 @@ def _compare(node: ast.Compare, scope: Scope) -> bool:
         if type(op) not in _COMPARISONS:
             raise WhereError("unknown comparison")
     return all(
-        _COMPARISONS[type(op)](left, right)
-        for op, left, right in zip(node.ops, values, values[1:], strict=False)
+        _COMPARISONS[type(op)](left, right) for op, left, right in zip(node.ops, values, values[1:], strict=False)
     )
 
 

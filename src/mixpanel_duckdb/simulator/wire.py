@@ -68,14 +68,10 @@ class HttpResponse:
 
 def json_response(status: int, content: object, headers: dict[str, str] | None = None) -> HttpResponse:
     """A small JSON answer."""
-    return HttpResponse(
-        status, [json.dumps(content).encode()], {"Content-Type": "application/json", **(headers or {})}
-    )
+    return HttpResponse(status, [json.dumps(content).encode()], {"Content-Type": "application/json", **(headers or {})})
 
 
-def error_response(
-    request: HttpRequest, status: int, text: str, headers: dict[str, str] | None = None
-) -> HttpResponse:
+def error_response(request: HttpRequest, status: int, text: str, headers: dict[str, str] | None = None) -> HttpResponse:
     """The Query API's error envelope."""
     return json_response(status, {"request": request.target, "error": text}, headers)
 
