@@ -89,7 +89,8 @@ def _cut_chunked(line: Line, fault: Fault, response: HttpResponse) -> None:
     part = body[: int(len(body) * fault.after)]
     line.done()
     head = response.head(keep_alive=False, framing="Transfer-Encoding: chunked")
-    line.write(head + f"{len(part):x}\r\n".encode() + part + f"\r\n{len(body):x}\r\n".encode())
+    first = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
+    line.write(head + first + b"%x\r\n" % max(len(body), 1))
 
 
 def _slow(line: Line, fault: Fault, response: HttpResponse) -> None:
