@@ -88,7 +88,7 @@ class Behaviour:
         honour_limit: `limit` caps the result and `total`.
         page_echo_offset: Added to the page number in each answer.
         always_last_seen: `output_properties` keeps `$last_seen` even when it is not listed.
-        seed: Decides jitter, page orders and session ids.
+        seed: Decides jitter and page orders.
     """
 
     latency: float | Latency = 0.0

@@ -48,10 +48,8 @@ class Engage:
 
     def prepare(self, page_size: int | None, *, gzip: bool) -> None:
         """Encode every page of the unfiltered result ahead of time."""
-        view = self._view(Query.parse({}))
-        size = self.behaviour.page_rows(page_size)
-        for block in range(view.blocks(size)):
-            view.segment(block, size, self.behaviour.gzip_level if gzip else None)
+        level = self.behaviour.gzip_level if gzip and self.behaviour.gzip else None
+        self._view(Query.parse({})).warm(self.behaviour.page_rows(page_size), level)
 
     def close(self) -> None:
         """Drop encoded pages and the file that holds some of them."""

@@ -56,7 +56,8 @@ class Fault:
         kind: What goes wrong.
         page: A page number, several, or None for every request.
         attempts: How many first requests for that page in that session meet it, or a range of attempt numbers
-            counted from 1, or None for all.
+            counted from 1, or None for all. Page 0 has no session yet: its requests are counted over the
+            whole run.
         times: How often it is played altogether; None is as often as it matches.
 
     Example:

@@ -34,6 +34,8 @@ class Listener(socketserver.ThreadingTCPServer):
     def stop(self) -> None:
         """Refuse new connections, end the open ones, join their threads."""
         self.stopping.set()
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread at once where the system allows it
         self.shutdown()
         with self._lock:
             for connection in self._open:

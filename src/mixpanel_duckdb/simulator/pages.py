@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import IO
 
@@ -98,6 +99,16 @@ class View:
             segment = Segment.of(self.block(index, size), level=level)
             self.cache.put(key, segment)
         return segment
+
+    def warm(self, size: int, level: int | None) -> None:
+        """Encode every block now, on all processors: zlib lets other threads run."""
+
+        def encode(index: int) -> None:
+            self.segment(index, size, level)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(encode, range(self.blocks(size))):
+                pass
 
 
 @dataclass(frozen=True, slots=True)

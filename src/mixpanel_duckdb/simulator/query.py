@@ -57,7 +57,7 @@ class Query:
             key=_key(parameters),
             where=_where(parameters),
             cohort=_cohort(parameters),
-            include_all_users=_text(parameters.get("include_all_users", True)) not in ("false", "0"),
+            include_all_users=_text(parameters.get("include_all_users", True)).lower() not in ("false", "0"),
             distinct_ids=_distinct_ids(parameters),
             data_group_id=_optional_text(parameters, "data_group_id"),
             output_properties=_names(parameters, "output_properties"),

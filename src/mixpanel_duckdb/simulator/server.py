@@ -25,7 +25,8 @@ from mixpanel_duckdb.simulator.wire import (
     error_response,
 )
 
-_PATHS = tuple(f"/api/{version}/engage{rest}" for version in ("query", "2.0") for rest in ("", "/properties"))
+ENGAGE_PATHS = ("/api/query/engage", "/api/2.0/engage")
+_PATHS = (*ENGAGE_PATHS, *(f"{path}/properties" for path in ENGAGE_PATHS))
 _FREE = (401, 402, 429)
 
 
@@ -218,7 +219,7 @@ class Simulator:
         session_id = parameters.get("session_id")
         session_id = None if session_id in (None, "", "null") else str(session_id)
         return self._records.arrive(
-            _page_number(parameters),
+            _page_number(parameters) if request.path in ENGAGE_PATHS else None,
             session_id,
             request.method,
             request.target,

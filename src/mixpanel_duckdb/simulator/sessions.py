@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import string
 import threading
 import time
@@ -113,7 +114,8 @@ class Sessions:
             self._by_id = {}
 
     def _new_id(self) -> str:
-        letters = "".join(self._rng.choices(string.ascii_letters, k=6))
+        # Never from the seed: two simulators of one second must not know each other's sessions.
+        letters = "".join(secrets.choice(string.ascii_letters) for _ in range(6))
         return f"{int(time.time())}-{letters}"
 
     def _order(self, blocks: int, last_is_short: bool) -> list[int] | None:
