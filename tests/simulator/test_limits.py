@@ -139,6 +139,18 @@ def test_scripted_refusals_look_like_real_ones(kind, headers):
     assert "Query rate limit exceeded for project_id: 1" in answers[0].json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("quota", "(61/60 queries running in the last hour)"), ("concurrency", "(6/5 queries running concurrently)")],
+)
+def test_scripted_refusals_of_an_unlimited_project_name_the_published_numbers(kind, text):
+    limits = Limits(quota=None, concurrency=None)
+    with Simulator(Population(3), limits=limits, faults=[Fault(kind)]) as sim:
+        answer = ask(sim)
+    assert text in answer.json()["error"]
+    assert answer.headers["RateLimit-Policy"].startswith('"project";q=60;w=3600, "project-concurrency";q=5;')
+
+
 @pytest.mark.parametrize("value", [7, 0.25, "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_scripted_refusals_carry_the_wanted_retry_after(value):
     with Simulator(Population(3), faults=[Fault("shedding", retry_after=value)]) as sim:

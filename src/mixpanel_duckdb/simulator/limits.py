@@ -15,6 +15,7 @@ from mixpanel_duckdb.simulator.wire import HttpRequest, HttpResponse, html_respo
 Trip = Literal["quota", "concurrency", "shedding"]
 Form = Literal["headers", "no_headers", "no_retry_after", "http_date", "html", "legacy"]
 
+_QUOTA, _AT_ONCE = 60, 5
 _DOCS = (
     "For more information, please consult our documentation at "
     "https://help.mixpanel.com/hc/en-us/articles/115004602563-Rate-Limits-for-Export-API-Endpoints"
@@ -134,14 +135,14 @@ def _headers(refusal: Refusal, limits: Limits) -> dict[str, str]:
     if limits.form == "no_headers":
         return {}
     wait = _told(refusal.wait, limits)
-    spare = (limits.quota or 0) - refusal.used
-    places = (limits.concurrency or 0) - refusal.running
+    quota, at_once = _published(limits)
+    spare, places = quota - refusal.used, at_once - refusal.running
     if refusal.trip == "quota":
         state = f'"project";r=0;t={wait}, "project-concurrency";r={max(places, 0)}'
     else:
         state = f'"project";r={max(spare, 0)}, "project-concurrency";r=0;t={wait}'
-    policy = f'"project";q={limits.quota};w={limits.window:g}'
-    places_policy = f'"project-concurrency";q={limits.concurrency};qu="concurrent-requests"'
+    policy = f'"project";q={quota};w={limits.window:g}'
+    places_policy = f'"project-concurrency";q={at_once};qu="concurrent-requests"'
     retry = {} if limits.form == "no_retry_after" else _retry_after(refusal, limits)
     return {"RateLimit-Policy": f"{policy}, {places_policy}", "RateLimit": state, **retry}
 
@@ -170,15 +171,23 @@ def _body(refusal: Refusal, limits: Limits, request: HttpRequest, project_id: st
     return {"error": f"{start[:-1]} For more information, please consult our documentation"}
 
 
+def _published(limits: Limits) -> tuple[int, int]:
+    """The numbers to name; a scripted refusal of an unlimited project names those of the docs."""
+    quota = _QUOTA if limits.quota is None else limits.quota
+    return quota, _AT_ONCE if limits.concurrency is None else limits.concurrency
+
+
 def _sentence(project_id: str) -> str:
     return f"Query rate limit exceeded for project_id: {project_id}."
 
 
 def _in_window(refusal: Refusal, limits: Limits) -> str:
-    over = refusal.used + (refusal.trip == "quota")
-    return f"{over}/{limits.quota} queries running in the last hour"
+    quota, _ = _published(limits)
+    count = max(refusal.used, quota) + 1 if refusal.trip == "quota" else refusal.used
+    return f"{count}/{quota} queries running in the last hour"
 
 
 def _running(refusal: Refusal, limits: Limits) -> str:
-    over = refusal.running + (refusal.trip == "concurrency")
-    return f"{over}/{limits.concurrency} queries running concurrently"
+    _, at_once = _published(limits)
+    count = max(refusal.running, at_once) + 1 if refusal.trip == "concurrency" else refusal.running
+    return f"{count}/{at_once} queries running concurrently"
