@@ -1,1 +1,81 @@
-"""Every profile of a Mixpanel project in a DuckDB table: complete and proven so."""
+"""Every user and group profile of a Mixpanel project in a DuckDB table: complete and proven so.
+
+::
+
+    import mixpanel_duckdb as md
+
+    result = md.fetch_profiles("mixpanel.duckdb")     # table "profiles"; credentials from the environment
+    result.df()
+
+How a page becomes rows, from room to room: ``credentials`` and ``query`` say who asks what; ``client`` posts one
+request, as ``retry`` and ``rate_limit`` allow, and reads its ``answer`` as a ``page``; ``fetcher`` makes a ``run`` of
+it, whose ``download`` moves the pages of a ``plan`` from a ``source`` through the ``writer`` into the ``store``; what
+happens is told through ``progress`` and ends in a ``result``. ``api`` has the one-call forms, ``cli`` the command.
+"""
+
+from ._version import __version__
+from .api import FetchEstimate, fetch_profiles, list_fetches, plan_fetch
+from .client import MixpanelClient
+from .credentials import Credentials
+from .errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    CredentialsError,
+    DatabaseLockedError,
+    EngageError,
+    FetchStopped,
+    IncompleteFetchError,
+    MixpanelError,
+    QueryError,
+    RateLimitError,
+    RequestRejectedError,
+    ServerError,
+    SessionLostError,
+    StorageError,
+    TableExistsError,
+    UnreadableAnswerError,
+)
+from .fetcher import ParallelProfileFetcher
+from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
+from .query import ProfileQuery
+from .rate_limit import RateLimiter
+from .result import ParallelProfileFetchResult
+from .retry import RetryPolicy
+from .store import FetchRecord, ProfileStore
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "Credentials",
+    "CredentialsError",
+    "DatabaseLockedError",
+    "EngageError",
+    "FetchEstimate",
+    "FetchObserver",
+    "FetchPlan",
+    "FetchRecord",
+    "FetchStopped",
+    "IncompleteFetchError",
+    "MixpanelClient",
+    "MixpanelError",
+    "ParallelProfileFetchResult",
+    "ParallelProfileFetcher",
+    "ProfileBatchProgress",
+    "ProfileQuery",
+    "ProfileStore",
+    "QueryError",
+    "RateLimitError",
+    "RateLimiter",
+    "RequestRejectedError",
+    "RetryPolicy",
+    "ServerError",
+    "SessionLostError",
+    "SilentObserver",
+    "StorageError",
+    "TableExistsError",
+    "UnreadableAnswerError",
+    "__version__",
+    "fetch_profiles",
+    "list_fetches",
+    "plan_fetch",
+]

@@ -63,7 +63,8 @@ class MixpanelClient:
     Example:
         >>> from mixpanel_duckdb.simulator import Population, Simulator
         >>> with Simulator(Population(3, seed=1)) as simulator:
-        ...     with MixpanelClient(simulator.credentials(), base_url=simulator.base_url) as client:
+        ...     who = Credentials.from_env(simulator.environment())
+        ...     with MixpanelClient(who, base_url=simulator.base_url) as client:
         ...         client.query_engage_page(0)["total"]
         3
     """
@@ -147,7 +148,8 @@ class MixpanelClient:
         Example:
             >>> from mixpanel_duckdb.simulator import Population, Simulator
             >>> with Simulator(Population(2500, seed=1)) as simulator:
-            ...     with MixpanelClient(simulator.credentials(), base_url=simulator.base_url) as client:
+            ...     who = Credentials.from_env(simulator.environment())
+            ...     with MixpanelClient(who, base_url=simulator.base_url) as client:
             ...         len(list(client.export_profiles()))
             2500
         """

@@ -36,6 +36,14 @@ class FetchControl:
         self._waited = 0.0
         self._waited_until = float("-inf")
 
+    @classmethod
+    def continuing(cls, other: FetchControl) -> FetchControl:
+        """Make a control that is not stopped and goes on counting where another one ended."""
+        control = cls(max_wait=other.max_wait)
+        control._requests, control._retries = other._requests, other._retries
+        control._waited, control._waited_until = other._waited, other._waited_until
+        return control
+
     @property
     def stopped(self) -> bool:
         """Whether a stop was asked for."""

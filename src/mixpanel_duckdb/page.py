@@ -14,8 +14,9 @@ from typing import Any
 
 from .errors import RateLimitError, ServerError, SessionLostError, UnreadableAnswerError
 
-__all__ = ["EngagePage", "page_count"]
+__all__ = ["EngagePage", "page_count", "pieces"]
 
+_BETWEEN_ROWS = re.compile(rb'\}\s*,\s*(?=\{\s*"\$distinct_id"\s*:)')
 _RESULTS = re.compile(rb'"results"\s*:\s*\[')
 
 
@@ -63,7 +64,7 @@ class EngagePage:
                 f"Page {index}: the answer has no list of results.", page=index, server_text=_excerpt(body)
             )
         session = head.get("session_id")
-        return cls(
+        page = cls(
             index=index,
             body=body,
             page=_count(head.get("page")),
@@ -71,6 +72,9 @@ class EngagePage:
             session_id=str(session) if session else None,
             total=_count(head.get("total")),
         )
+        if index == 0 and page.total is None:
+            page.answer()  # a body that was cut at an unlucky place looks like one without a total
+        return page
 
     @classmethod
     def from_answer(cls, index: int, answer: Any) -> EngagePage:
@@ -110,6 +114,30 @@ def page_count(total: int, page_size: int) -> int:
         (3, 2, 1)
     """
     return max(1, -(-total // page_size))
+
+
+def pieces(body: bytes, size: int) -> list[bytes]:
+    """Cut a body between rows into bodies of about ``size`` bytes, which a parser may take one by one.
+
+    A cut may fall inside a profile that itself holds a list of objects with ``$distinct_id``; such a piece is not valid
+    JSON, so whoever parses it finds out and takes the body whole.
+
+    Args:
+        body: A page's body.
+        size: Bytes at which the next place between two rows is looked for.
+
+    Example:
+        >>> pieces(b'{"results":[{"$distinct_id":1},{"$distinct_id":2}],"page":0}', 20)
+        [b'{"results":[{"$distinct_id":1}]}', b'{"results":[{"$distinct_id":2}],"page":0}']
+    """
+    parts, start, opening = [], 0, b""
+    while len(body) - start > size:
+        cut = _BETWEEN_ROWS.search(body, start + size)
+        if cut is None:
+            break
+        parts.append(opening + body[start : cut.start() + 1] + b"]}")
+        start, opening = cut.end(), b'{"results":['
+    return [*parts, opening + body[start:]] if parts else [body]
 
 
 def _head(body: bytes, index: int) -> dict[str, Any]:

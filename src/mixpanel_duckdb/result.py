@@ -52,7 +52,8 @@ class ParallelProfileFetchResult:
         >>> import mixpanel_duckdb as md
         >>> from mixpanel_duckdb.simulator import Population, Simulator
         >>> with Simulator(Population(3, seed=1)) as sim:
-        ...     result = md.fetch_profiles(":memory:", credentials=sim.credentials(), base_url=sim.base_url)
+        ...     who = md.Credentials.from_env(sim.environment())
+        ...     result = md.fetch_profiles(":memory:", credentials=who, base_url=sim.base_url)
         >>> result.is_complete, result.total_rows
         (True, 3)
     """

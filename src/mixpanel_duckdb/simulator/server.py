@@ -117,6 +117,17 @@ class Simulator:
         """Scheme, host and port; clients add `/api/query/engage`."""
         return f"http://127.0.0.1:{self._port}"
 
+    def environment(self) -> dict[str, str]:
+        """Variables that point this package, and Mixpanel's own SDK, at the simulator."""
+        account = self.account
+        return {
+            "MP_USERNAME": account.username,
+            "MP_SECRET": account.secret,
+            "MP_PROJECT_ID": account.project_id,
+            "MP_REGION": "us",
+            "MP_API_BASE_URL": self.base_url,
+        }
+
     @property
     def port(self) -> int:
         """The port, 0 before the first start unless one was chosen."""

@@ -1,0 +1,248 @@
+"""The threads of one download: fetch threads, the writer, and the one queue through which the caller hears of them.
+
+Enter it, iterate ``events()`` on the caller's thread, and leave it: a plain end waits for everything to be committed;
+an exception raised inside (Ctrl-C, a callback, a refusal) sets the stop flag, cuts the reads under way, lets the writer
+commit what is queued, and goes on to the caller once the threads are gone.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import current_thread
+from typing import Self
+
+from .control import FetchControl
+from .errors import FetchStopped, MixpanelError, RateLimitError
+from .page import EngagePage
+from .plan import ROUNDS, Assignment, PagePlan
+from .query import ProfileQuery
+from .source import PageSource
+from .store import PageReceipt, PageWrite
+from .store.journal import utc_now
+from .writer import PageSink, WriterThread
+
+__all__ = ["Download", "PageEvent", "SessionPages"]
+
+_TICK = 0.1
+_UNREADABLE_TRIES = 5
+# A stop waits so long for fetch threads; a read that cannot be cut ends later, by its own timeout.
+_PATIENCE = 2.0
+_WRITER_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPages:
+    """What page 0 promised, and so what every page must look like.
+
+    Args:
+        session_id: Sent with each page.
+        total: Profiles in all.
+        page_size: Profiles a page.
+        first_number: The number that page 0 bore; pages are numbered on from it.
+    """
+
+    session_id: str | None
+    total: int
+    page_size: int
+    first_number: int = 0
+
+    def expected_rows(self, index: int) -> int:
+        """Rows that a page must have.
+
+        Example:
+            >>> SessionPages("s", 2001, 1000).expected_rows(2)
+            1
+        """
+        return max(0, min(self.page_size, self.total - index * self.page_size))
+
+    def oddity(self, page: EngagePage) -> str | None:
+        """Say what the fields around the rows contradict, if anything."""
+        if page.page is not None and page.page != page.index + self.first_number:
+            return f"the server answered with page {page.page}"
+        if page.total is not None and page.total != self.total:
+            return f"the server's total changed from {self.total} to {page.total}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PageEvent:
+    """What happened to a page.
+
+    Args:
+        index: The page.
+        rows: Rows committed.
+        problem: What went wrong; ``None`` when it was committed as expected.
+        committed: Whether its rows are stored.
+        again: Whether it will be fetched once more.
+    """
+
+    index: int
+    rows: int = 0
+    problem: str | None = None
+    committed: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A thread has ended, by itself or with an error that ends the run."""
+
+    writer: bool
+    error: BaseException | None = None
+
+
+class Download:
+    """Fetches the pages of a plan into a sink; a context manager, used once.
+
+    Args:
+        source: Where pages come from.
+        query: The filters.
+        session: What page 0 promised.
+        plan: The pages to fetch.
+        control: Stop flag and counts of the run.
+        open_sink: Makes the writer's sink, on its thread.
+        workers: Fetch threads, 1 to 5.
+    """
+
+    def __init__(
+        self,
+        source: PageSource,
+        query: ProfileQuery,
+        session: SessionPages,
+        plan: PagePlan,
+        control: FetchControl,
+        open_sink: Callable[[], PageSink],
+        workers: int,
+    ) -> None:
+        self._source = source
+        self._query = query
+        self._session = session
+        self._plan = plan
+        self._control = control
+        self._workers = workers
+        self._events: queue.SimpleQueue[PageEvent | _Ended] = queue.SimpleQueue()
+        self._writer = WriterThread(open_sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mp-fetch-page")
+        self._futures: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        self._writer.start()
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
+        if exc_type is not None:
+            self._cut()
+        self._writer.finish()
+        self._writer.join(_WRITER_PATIENCE)
+        self._executor.shutdown(wait=exc_type is None, cancel_futures=True)
+
+    def start(self, first: EngagePage | None = None) -> None:
+        """Start the fetch threads; a page that is there already is queued first, and written meanwhile."""
+        if first is not None:
+            self._writer.put(PageWrite(first, self._session.expected_rows(first.index), received_at=utc_now()))
+        self._futures = [self._executor.submit(self._work) for _ in range(self._workers)]
+
+    def events(self) -> Iterator[PageEvent | None]:
+        """Yield what happens to each page, and ``None`` whenever a tenth of a second passed without news.
+
+        Raises:
+            BaseException: What ended a thread: a refusal of the server, a storage error.
+        """
+        working = len(self._futures)
+        while True:
+            try:
+                event = self._events.get(timeout=_TICK)
+            except queue.Empty:
+                yield None
+                continue
+            if isinstance(event, PageEvent):
+                yield event
+                continue
+            if event.error is not None:
+                raise event.error
+            if event.writer:
+                return
+            working -= 1
+            if not working:
+                self._writer.finish()
+
+    def _work(self) -> None:
+        """A fetch thread: take, fetch, hand over, until nothing is left."""
+        error: BaseException | None = None
+        try:
+            while (assignment := self._plan.take(self._control)) is not None:
+                self._fetch(assignment)
+        except BaseException as caught:  # noqa: BLE001 - raised again on the caller's thread
+            error = caught
+        self._events.put(_Ended(writer=False, error=error))
+
+    def _fetch(self, assignment: Assignment) -> None:
+        index, asked = assignment.index, utc_now()
+        try:
+            page = self._source.fetch(index, self._query, self._session.session_id, self._control)
+        except FetchStopped:
+            self._plan.unsettle(index, "the run was stopped")
+        except MixpanelError as error:
+            self._failed(index, error)
+        else:
+            self._received(page, assignment, PageWrite(
+                page,
+                self._session.expected_rows(index),
+                assignment.last_try,
+                requested_at=asked,
+                received_at=utc_now(),
+                worker=current_thread().name,
+            ))  # fmt: skip
+
+    def _failed(self, index: int, error: MixpanelError) -> None:
+        if isinstance(error, RateLimitError) and error.status is None:
+            self._plan.unsettle(index, str(error))
+            self._plan.give_up(str(error))
+        elif error.retryable:
+            again = self._plan.failed(index, str(error))
+            self._events.put(PageEvent(index, problem=str(error), again=again))
+        else:
+            self._plan.unsettle(index, str(error))
+            raise error
+
+    def _received(self, page: EngagePage, assignment: Assignment, write: PageWrite) -> None:
+        """Hand a page to the writer, unless its own fields say that it is another page."""
+        problem = self._session.oddity(page)
+        wrong = page.page is not None and page.page != page.index + self._session.first_number
+        if problem and (wrong or not assignment.last_try):
+            again = self._plan.failed(page.index, problem)
+            self._events.put(PageEvent(page.index, problem=problem, again=again))
+            return
+        if problem:
+            self._events.put(PageEvent(page.index, problem=problem, again=True))
+        if not self._writer.put(write):
+            self._plan.unsettle(page.index, "the writer has ended")
+
+    def _written(self, group: Sequence[PageWrite], receipts: Sequence[PageReceipt]) -> None:
+        """On the writer's thread: settle each page of a group."""
+        for write, receipt in zip(group, receipts, strict=True):
+            if receipt.problem is None:
+                self._plan.committed(receipt.index)
+                odd = receipt.rows != write.expected_rows
+                problem = f"it has {receipt.rows} profiles instead of {write.expected_rows}" if odd else None
+                self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
+            else:
+                tries = ROUNDS if receipt.rows else _UNREADABLE_TRIES
+                again = self._plan.failed(receipt.index, receipt.problem, tries=tries)
+                self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
+
+    def _writer_ended(self, error: BaseException | None) -> None:
+        self._events.put(_Ended(writer=True, error=error))
+
+    def _cut(self) -> None:
+        """Stop the fetch threads; a connection made while we look is cut at the next look."""
+        self._control.stop()
+        deadline = time.monotonic() + _PATIENCE
+        pending = set(self._futures)
+        while pending and time.monotonic() < deadline:
+            self._source.abort()
+            pending = wait(pending, timeout=0.02).not_done

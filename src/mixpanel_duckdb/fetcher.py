@@ -1,0 +1,144 @@
+"""``ParallelProfileFetcher``: pages in parallel into a store, complete or said so.
+
+Three kinds of threads. The **caller's** thread owns the run (``run``): it opens the session, hears of every page
+through one queue of events, and runs the caller's code, which nobody else does. At most five **fetch threads**
+(``download``) take pages from the ``PagePlan`` and put bodies into a bounded queue. One **writer thread** (``writer``)
+drains it into the store, rows and journal together. All of them look at one ``FetchControl``: whatever ends a run early
+(Ctrl-C, a callback that raises, a refusal of the server, a full disk) sets its stop flag, cuts the reads under way,
+lets the writer commit what is queued, and only then reaches the caller.
+
+Resume is "call it again": the journal knows which pages are committed, and the plan is what is left.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Unpack
+
+from .errors import QueryError
+from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
+from .query import ProfileFilters, ProfileQuery
+from .rate_limit import MAX_IN_FLIGHT
+from .result import ParallelProfileFetchResult
+from .run import FetchOptions, FetchRun
+from .source import page_source
+from .store import ProfileStore
+from .store.publish import IfExists
+
+__all__ = ["ParallelProfileFetcher"]
+
+BatchCallback = Callable[[ProfileBatchProgress], object]
+
+
+class ParallelProfileFetcher:
+    """Fetches all profiles of a query into a table of a store.
+
+    Args:
+        client: A :class:`MixpanelClient`, or any object with ``query_engage_page(page, *, session_id=None, **filters)``
+            that returns the server's answer as a dict and may be called from several threads.
+        store: Where the profiles go.
+        max_workers: Page fetchers at a time, 1 to 5; more is capped with a warning, since Mixpanel allows 5 queries
+            at a time.
+
+    Raises:
+        QueryError: ``max_workers`` is less than 1.
+
+    Example:
+        >>> import mixpanel_duckdb as md
+        >>> from mixpanel_duckdb.simulator import Population, Simulator
+        >>> with Simulator(Population(2500, seed=1)) as sim:
+        ...     credentials = md.Credentials.from_env(sim.environment())
+        ...     client = md.MixpanelClient(credentials, base_url=sim.base_url)
+        ...     with client, md.ProfileStore(":memory:") as store:
+        ...         result = md.ParallelProfileFetcher(client, store).fetch_profiles("profiles")
+        >>> result.total_rows, result.successful_pages
+        (2500, 3)
+    """
+
+    def __init__(self, client: Any, store: ProfileStore, *, max_workers: int | None = None) -> None:
+        self._source = page_source(client)
+        self._store = store
+        self._workers = _capped(max_workers)
+
+    def fetch_profiles(
+        self,
+        table: str = "profiles",
+        *,
+        if_exists: IfExists = "error",
+        resume: bool = True,
+        resume_max_age: float = 3600.0,
+        rate_limit_wait: float | None = None,
+        max_workers: int | None = None,
+        on_batch_complete: BatchCallback | None = None,
+        observer: FetchObserver | None = None,
+        **filters: Unpack[ProfileFilters],
+    ) -> ParallelProfileFetchResult:
+        """Fetch every matching profile, going on where an earlier run of the same fetch stopped.
+
+        Args:
+            table: Table to publish; it appears, or is replaced, only when the fetch is complete.
+            if_exists: ``"error"`` refuses an existing table before the first request, ``"replace"`` swaps it at the
+                end, ``"merge"`` updates the profiles that exist and inserts the others.
+            resume: Whether to go on with an unfinished fetch of the same query, project and table.
+            resume_max_age: Seconds since its last committed page after which its session is not trusted.
+            rate_limit_wait: Most seconds to wait in all for the server's limits; ``None``: as long as it asks. Past it
+                the run ends incomplete and can be resumed.
+            max_workers: Overrides the fetcher's own number for this run.
+            on_batch_complete: Called on this thread for every page that was committed or given up; what it raises
+                ends the run and is raised here.
+            observer: Hears more than that: the plan, waits, notices.
+            **filters: See :class:`ProfileQuery`; ``page_size`` among them.
+
+        Returns:
+            Counts that prove the fetch complete, or say what is missing. An incomplete fetch is returned, not raised.
+
+        Raises:
+            QueryError: A filter is wrong; nothing was sent.
+            TableExistsError: The table exists and ``if_exists`` is ``"error"``; nothing was sent.
+            MixpanelError: The server refuses (400, 401, 402, 403, 404), or the store does.
+        """
+        if if_exists not in ("error", "replace", "merge"):
+            raise QueryError(f"if_exists is {if_exists!r}; it must be 'error', 'replace' or 'merge'.")
+        query = ProfileQuery(**filters)
+        options = FetchOptions(
+            workers=self._workers if max_workers is None else _capped(max_workers),
+            if_exists=if_exists,
+            resume=resume,
+            resume_max_age=resume_max_age,
+            rate_limit_wait=rate_limit_wait,
+        )
+        listener = _Listener(on_batch_complete, observer or SilentObserver())
+        return FetchRun(self._source, self._store, query, table, options, listener).execute()
+
+
+class _Listener:
+    """An observer that also calls the caller's callback."""
+
+    def __init__(self, on_batch_complete: BatchCallback | None, observer: FetchObserver) -> None:
+        self._on_batch_complete = on_batch_complete
+        self._observer = observer
+        self.planned: Callable[[FetchPlan], None] = observer.planned
+        self.waiting: Callable[[float, str], None] = observer.waiting
+        self.notice: Callable[[str], None] = observer.notice
+        self.ticked: Callable[[], None] = observer.ticked
+
+    def page_done(self, progress: ProfileBatchProgress) -> None:
+        self._observer.page_done(progress)
+        if self._on_batch_complete is not None:
+            self._on_batch_complete(progress)
+
+
+def _capped(max_workers: int | None) -> int:
+    if max_workers is None:
+        return MAX_IN_FLIGHT
+    if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
+        raise QueryError(f"max_workers is {max_workers!r}; it must be a whole number from 1 to {MAX_IN_FLIGHT}.")
+    if max_workers > MAX_IN_FLIGHT:
+        warnings.warn(
+            f"max_workers={max_workers} is more than the {MAX_IN_FLIGHT} queries at a time that Mixpanel allows; "
+            f"using {MAX_IN_FLIGHT}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return min(max_workers, MAX_IN_FLIGHT)

@@ -1,0 +1,286 @@
+"""One run of a fetch, on the caller's thread: own it, open or resume its session, download, publish or leave it.
+
+A session that the server refuses is not the end: the run starts over with a fresh one, once or twice, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .control import FetchControl
+from .download import Download, PageEvent, SessionPages
+from .errors import MixpanelError, RequestRejectedError, SessionLostError, UnreadableAnswerError
+from .page import EngagePage, page_count
+from .plan import PagePlan
+from .progress import FetchObserver, FetchPlan, ProfileBatchProgress
+from .query import ProfileQuery
+from .result import ParallelProfileFetchResult
+from .source import PageSource
+from .store import FetchSpec, OpenFetch, ProfileStore
+from .store.publish import IfExists
+
+__all__ = ["FetchOptions", "FetchRun"]
+
+_log = logging.getLogger("mixpanel_duckdb")
+_MOST_RESTARTS = 2
+_WARN_ABOVE_PAGES = 60
+# What a server may say when it does not know a session; its own text is not published.
+_SESSION_STATUS = frozenset({400, 404, 410})
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """How a run behaves; see ``ParallelProfileFetcher.fetch_profiles`` for each."""
+
+    workers: int = 5
+    if_exists: IfExists = "error"
+    resume: bool = True
+    resume_max_age: float = 3600.0
+    rate_limit_wait: float | None = None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the caller's thread has heard so far."""
+
+    total_pages: int = 0
+    completed_pages: int = 0
+    cumulative_rows: int = 0
+    notices: list[str] = field(default_factory=list)
+
+
+class FetchRun:
+    """A fetch from its claim to its result; used once, by one thread.
+
+    Args:
+        source: Where pages come from.
+        store: Where they go.
+        query: The filters.
+        table: Table to publish.
+        options: How to behave.
+        observer: Hears of the run, on this thread.
+    """
+
+    def __init__(
+        self,
+        source: PageSource,
+        store: ProfileStore,
+        query: ProfileQuery,
+        table: str,
+        options: FetchOptions,
+        observer: FetchObserver,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._query = query
+        self._options = options
+        self._observer = observer
+        self._spec = FetchSpec(table, query.canonical(), source.project_id, source.host)
+        self._control = FetchControl(max_wait=options.rate_limit_wait)
+        self._tally = _Tally()
+        self._started = time.monotonic()
+
+    def execute(self) -> ParallelProfileFetchResult:
+        """Run it.
+
+        Raises:
+            MixpanelError: The server or the store refuses; what was committed is kept for the next run.
+            BaseException: Whatever the observer raised, or Ctrl-C; likewise.
+        """
+        options = self._options
+        fetch = self._store.begin(
+            self._spec, if_exists=options.if_exists, resume=options.resume, resume_max_age=options.resume_max_age
+        )
+        for restarts in range(_MOST_RESTARTS + 1):
+            try:
+                return self._fetch(fetch)
+            except MixpanelError as error:
+                lost = self._is_session_lost(error, fetch)
+                if not lost or restarts == _MOST_RESTARTS:
+                    self._store.leave(fetch, note=str(error))
+                    raise
+                self._notice(f"The server refused the session ({error}); starting over with a new one.")
+                fetch = self._store.restart(fetch)
+                self._control = FetchControl.continuing(self._control)
+            except BaseException as error:
+                self._store.leave(fetch, note=f"interrupted by {type(error).__name__}")
+                raise
+        raise AssertionError("unreachable")
+
+    def _is_session_lost(self, error: MixpanelError, fetch: OpenFetch) -> bool:
+        """A refusal of page 1 or later, in so many words, or of a session that an earlier run opened."""
+        if isinstance(error, SessionLostError):
+            return bool(error.page)
+        resumed = bool(fetch.committed) and isinstance(error, RequestRejectedError)
+        return resumed and error.status in _SESSION_STATUS and not self._tally.completed_pages > len(fetch.committed)
+
+    def _fetch(self, fetch: OpenFetch) -> ParallelProfileFetchResult:
+        first: EngagePage | None = None
+        query = self._query
+        if not fetch.committed:
+            query = self._fixed_in_time(None)
+            first = self._first_page(query)
+            fetch = self._opened(fetch, first, query)
+        else:
+            query = self._fixed_in_time(fetch.as_of_timestamp)
+        session = SessionPages(
+            fetch.session_id, fetch.total or 0, fetch.page_size or 1, (first.page or 0) if first else 0
+        )
+        done = dict(fetch.committed)
+        pages = page_count(session.total, session.page_size)
+        self._tally = _Tally(pages, len(done), sum(done.values()), self._tally.notices)
+        self._observer.planned(
+            FetchPlan(self._spec.table, pages, session.total, len(done), sum(done.values()), self._options.workers)
+        )
+        missing = self._download(fetch, query, session, first, [index for index in range(pages) if index not in done])
+        return self._end(fetch, session, missing, pages)
+
+    def _fixed_in_time(self, moment: int | None) -> ProfileQuery:
+        """Behaviours page only when every page names the same moment."""
+        if self._query.behaviors is None or self._query.as_of_timestamp is not None:
+            return self._query
+        return self._query.model_copy(update={"as_of_timestamp": moment or int(time.time())})
+
+    def _first_page(self, query: ProfileQuery) -> EngagePage:
+        """Open a session, on a fetch thread so that this one can be interrupted."""
+        self._store.count_queries(self._source.project_id, self._source.host)
+        executor = ThreadPoolExecutor(1, thread_name_prefix="mp-fetch-page")
+        try:
+            future = executor.submit(self._source.fetch, 0, query, None, self._control)
+            while not future.done():
+                self._tick()
+                try:
+                    future.exception(timeout=0.1)
+                except TimeoutError:
+                    continue
+            return future.result()
+        except BaseException:
+            self._control.stop()
+            self._source.abort()
+            raise
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _opened(self, fetch: OpenFetch, first: EngagePage, query: ProfileQuery) -> OpenFetch:
+        if first.total is None:
+            raise UnreadableAnswerError(
+                "Page 0: the answer has no total, so nothing could prove the fetch complete; nothing was stored.",
+                page=0,
+            )
+        size = first.page_size or first.row_count() or 1
+        pages = page_count(first.total, size)
+        if pages > _WARN_ABOVE_PAGES:
+            _log.warning(
+                "%d pages to fetch. Mixpanel publishes a limit of 60 queries an hour and 5 at a time; its own client "
+                "says that pages of one session are not counted, only the first is. If the server answers 429 all the "
+                "same, every worker waits as long as it says and then goes on.",
+                pages,
+            )
+        return self._store.opened(
+            fetch,
+            session_id=first.session_id,
+            total=first.total,
+            page_size=size,
+            as_of_timestamp=query.as_of_timestamp,
+        )
+
+    def _download(
+        self, fetch: OpenFetch, query: ProfileQuery, session: SessionPages, first: EngagePage | None, todo: list[int]
+    ) -> dict[int, str]:
+        """Fetch what is left.
+
+        Returns:
+            Pages that are missing all the same, with the reason.
+        """
+        if not todo:
+            return {}
+        plan = PagePlan(todo[1:] if first else todo)
+        workers = max(1, min(self._options.workers, len(todo)))
+        with Download(
+            self._source, query, session, plan, self._control, lambda: self._store.writer(fetch), workers
+        ) as download:
+            download.start(first)
+            for event in download.events():
+                if event is not None:
+                    self._heard(event)
+                self._tick()
+        missing = plan.missing
+        for index in missing:
+            self._progress(index, rows=0, error=missing[index])
+        return missing
+
+    def _heard(self, event: PageEvent) -> None:
+        if event.problem and (event.again or event.committed):
+            what = "fetching it again" if event.again else "stored as it is"
+            self._notice(f"Page {event.index}: {event.problem.removeprefix(f'Page {event.index}: ')}; {what}.")
+        if event.committed:
+            self._progress(event.index, rows=event.rows, error=None)
+
+    def _progress(self, index: int, *, rows: int, error: str | None) -> None:
+        tally = self._tally
+        tally.completed_pages += 1
+        tally.cumulative_rows += rows
+        self._observer.page_done(
+            ProfileBatchProgress(
+                page_index=index,
+                total_pages=tally.total_pages,
+                rows=rows,
+                success=error is None,
+                error=error,
+                completed_pages=tally.completed_pages,
+                cumulative_rows=tally.cumulative_rows,
+            )
+        )
+
+    def _tick(self) -> None:
+        pause = self._source.pause()
+        if pause is not None:
+            self._observer.waiting(max(0.0, pause.until - time.monotonic()), pause.kind)
+        self._observer.ticked()
+
+    def _notice(self, text: str) -> None:
+        _log.info(text)
+        self._tally.notices.append(text)
+        self._observer.notice(text)
+
+    def _end(
+        self, fetch: OpenFetch, session: SessionPages, missing: dict[int, str], pages: int
+    ) -> ParallelProfileFetchResult:
+        """Publish what is complete, leave the rest for the next run, and count."""
+        staged, odd = self._store.staged(fetch), self._store.odd_rows(fetch)
+        complete = not missing and staged.distinct == session.total
+        if complete:
+            self._store.publish(fetch, if_exists=self._options.if_exists, staged=staged)
+        else:
+            note = f"{len(missing)} pages are missing" if missing else "distinct profiles differ from the total"
+            self._store.leave(fetch, note=note, missing=list(missing.items()))
+        return ParallelProfileFetchResult(
+            table=self._spec.table,
+            total_rows=staged.distinct,
+            successful_pages=pages - len(missing),
+            failed_pages=len(missing),
+            failed_page_indices=tuple(missing),
+            duration_seconds=time.monotonic() - self._started,
+            fetched_at=datetime.now(UTC),
+            expected_rows=session.total,
+            duplicate_rows=staged.duplicates,
+            resumed_pages=len(fetch.committed),
+            requests=self._control.requests,
+            retries=self._control.retries,
+            waited_seconds=self._control.waited_seconds,
+            published=complete,
+            total_pages=pages,
+            staging_table=None if complete else fetch.staging,
+            rows_without_distinct_id=odd.without_distinct_id,
+            rows_without_properties=odd.without_properties,
+            rows_with_unreadable_last_seen=odd.unreadable_last_seen,
+            replaced_characters=odd.replaced_characters,
+            flattened_values=odd.flattened_values,
+            errors=tuple(missing.items()),
+            notices=tuple(self._tally.notices),
+            _connect=self._store.reader(),
+        )

@@ -1,0 +1,17 @@
+"""The storage room, the only one with SQL: rows and their journal in one DuckDB database.
+
+==============  =====================================================================================
+``database``    opens a path, ``":memory:"`` or somebody's connection; turns DuckDB's errors into ours
+``journal``     the tables ``_mixpanel_fetches``, ``_mixpanel_pages`` and ``_mixpanel_queries``
+``fidelity``    mends the rare text that DuckDB's JSON reader refuses or chokes on
+``ingest``      page bodies to rows of a staging table, committed together with their journal
+``publish``     a complete staging table becomes the table that was asked for, in one transaction
+``profiles``    ``ProfileStore``: what the rest of the package talks to
+==============  =====================================================================================
+"""
+
+from .ingest import PageReceipt, PageWrite, PageWriter
+from .journal import FetchRecord, FetchSpec
+from .profiles import OpenFetch, ProfileStore
+
+__all__ = ["FetchRecord", "FetchSpec", "OpenFetch", "PageReceipt", "PageWrite", "PageWriter", "ProfileStore"]

@@ -1,0 +1,177 @@
+"""Opening a database, and speaking of its faults in our own errors.
+
+A path is opened without any configuration, since DuckDB refuses a second connection to a file whose configuration
+differs, and a notebook's own ``duckdb.connect(path)`` must keep working beside ours. What we want of our own instance
+is set afterwards, and only if nobody else in this process has the file open.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import duckdb
+
+from ..errors import DatabaseLockedError, StorageError
+
+__all__ = ["Database", "atomic", "literal", "quote", "storage_errors"]
+
+IN_MEMORY = ":memory:"
+# zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
+_STORAGE_VERSION = "v1.5.0"
+_SETTINGS = {"memory_limit": "256MB", "checkpoint_threshold": "256MB"}
+
+
+def quote(name: str) -> str:
+    """Quote an identifier.
+
+    Example:
+        >>> quote('a"b')
+        '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a string constant, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turn DuckDB's errors into ours.
+
+    Args:
+        doing: What was being done, as in "could not <doing>".
+
+    Raises:
+        DatabaseLockedError: Another process has the file open; names its pid.
+        StorageError: Anything else that DuckDB or the file system refuses.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        if "Conflicting lock" in text or "lock on file" in text:
+            owner = re.search(r"PID (\d+)", text)
+            who = f"process {owner[1]}" if owner else "another process"
+            raise DatabaseLockedError(
+                f"Could not {doing}: {who} has the database open. End that process or use another --database."
+            ) from None
+        raise StorageError(f"Could not {doing}: {_first_sentence(text)}") from error
+    except OSError as error:
+        raise StorageError(f"Could not {doing}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def atomic(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Run a block in one transaction; anything raised inside rolls it back."""
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+        raise
+
+
+class Database:
+    """One DuckDB database: ours to close if it was given as a path, the caller's if it was a connection.
+
+    Args:
+        source: A path, ``":memory:"``, or an open ``DuckDBPyConnection``.
+
+    Raises:
+        DatabaseLockedError: Another process has the file open.
+        StorageError: The path cannot be opened or is not a DuckDB file.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
+        self._tuned = False
+        self.path: str | None = None
+        if isinstance(source, duckdb.DuckDBPyConnection):
+            self._owned = False
+            self._source = source
+            self.connection = source.cursor()
+        else:
+            self._owned = True
+            self.path = os.fspath(source)
+            self.connection = self._source = self._open(self.path)
+            self._tune()
+        self.zstd = self._stores_zstd()
+
+    def __repr__(self) -> str:
+        return f"Database({self.path or 'a connection'!r})"
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Give a connection of its own to whoever works on another thread."""
+        with storage_errors("use the database; was it closed?"):
+            return self.connection.cursor()
+
+    def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
+        """Give a way to connect that outlives this object, for a result that is read later.
+
+        A file is opened when somebody reads; a database in memory lives on as long as the result does; a caller's
+        connection stays the caller's to close.
+        """
+        if not self._owned:
+            return self._source.cursor
+        if self.path is None or self.path == IN_MEMORY:
+            return self.cursor().cursor
+        return partial(_connect, self.path)
+
+    def close(self) -> None:
+        """Close what was opened here; a caller's instance keeps none of our settings."""
+        with suppress(duckdb.Error):
+            if self._tuned and self.path != IN_MEMORY:
+                for name in _SETTINGS:
+                    self.connection.execute(f"RESET GLOBAL {name}")
+        self.connection.close()
+
+    @staticmethod
+    def _open(path: str) -> duckdb.DuckDBPyConnection:
+        with storage_errors(f"open {path}"):
+            if path != IN_MEMORY and (not Path(path).exists() or Path(path).stat().st_size == 0):
+                _create_file(path)
+            return duckdb.connect(path)
+
+    def _tune(self) -> None:
+        alone = self.connection.execute("FROM duckdb_connection_count()").fetchall() == [(1,)]
+        if alone:
+            for name, value in _SETTINGS.items():
+                self.connection.execute(f"SET GLOBAL {name} = {literal(value)}")
+            self._tuned = True
+
+    def _stores_zstd(self) -> bool:
+        """Whether this file's storage version can hold zstd; older files store such a column uncompressed."""
+        row = self.connection.execute(
+            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
+        ).fetchone()
+        found = re.match(r"v(\d+)\.(\d+)", str(row[0])) if row and row[0] else None
+        return found is not None and (int(found[1]), int(found[2])) >= (1, 2)
+
+
+def _connect(path: str) -> duckdb.DuckDBPyConnection:
+    with storage_errors(f"open {path}"):
+        return duckdb.connect(path)
+
+
+def _create_file(path: str) -> None:
+    parent = Path(path).parent
+    if not parent.is_dir():
+        raise StorageError(f"Could not open {path}: the folder {parent} does not exist.")
+    maker = duckdb.connect(IN_MEMORY)
+    try:
+        maker.execute(f"ATTACH {literal(path)} AS made (STORAGE_VERSION {literal(_STORAGE_VERSION)})")
+        maker.execute("DETACH made")
+    finally:
+        maker.close()
+
+
+def _first_sentence(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:400]

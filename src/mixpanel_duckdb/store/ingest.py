@@ -1,0 +1,269 @@
+"""Page bodies to rows: SQL takes them apart, the writer thread commits them together with their journal.
+
+A group of pages goes through three steps. Its bodies are parsed into a temporary table of this connection, where
+nothing is visible to anybody. Each page is counted there, so that a short or odd one is known before it is committed.
+Then the accepted pages are appended to the staging table and to the journal in one transaction.
+
+Python touches a profile only where DuckDB would refuse it, or choke on it later (see ``fidelity``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from ..page import EngagePage, pieces
+from .database import Database, atomic, quote, storage_errors
+from .fidelity import MAX_NESTING, flatten, mend
+from .journal import PAGES, utc_now
+
+__all__ = ["PageReceipt", "PageWrite", "PageWriter"]
+
+# DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
+STATEMENT_BYTES = 12_000_000
+_UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException)
+_BATCH = "_mixpanel_batch"
+
+_BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
+_BODIES = "(SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS body)"
+_FAST = f"""
+    SELECT page, p."$distinct_id" AS distinct_id, p."$properties" AS properties
+    FROM (SELECT page, unnest(from_json(decode(body),
+            '{{"results":[{{"$distinct_id":"VARCHAR","$properties":"JSON"}}]}}').results) AS p FROM {_BODIES})
+"""
+# Slower, for pages with entries that are no objects: what came in place of a profile is kept as its properties.
+_CAREFUL = f"""
+    SELECT page, r->>'$."$distinct_id"' AS distinct_id,
+           CASE WHEN json_type(r) = 'OBJECT' THEN nullif((r->'$."$properties"')::VARCHAR, 'null')::JSON
+                WHEN json_type(r) <> 'NULL' THEN r END AS properties
+    FROM (SELECT page, unnest(from_json(decode(body), '{{"results":["JSON"]}}').results) AS r FROM {_BODIES})
+"""
+# `last_seen` is UTC without a zone: an offset, which Mixpanel does not send today, is taken off the wall time.
+_OFFSET = "'([+-])([0-9]{2}):?([0-9]{2})$'"
+_MINUTES = (
+    f"(regexp_extract(seen, {_OFFSET}, 1) || (regexp_extract(seen, {_OFFSET}, 2)::INTEGER * 60"
+    f" + regexp_extract(seen, {_OFFSET}, 3)::INTEGER)::VARCHAR)::INTEGER"
+)
+_COLUMNS = f"""
+    SELECT page, distinct_id, coalesce(properties, '{{}}') AS properties,
+           CASE WHEN strlen(seen) > 19 AND regexp_matches(seen, {_OFFSET})
+                THEN try_cast(regexp_replace(seen, {_OFFSET}, '') AS TIMESTAMP) - to_minutes({_MINUTES})
+                ELSE try_cast(seen AS TIMESTAMP) END AS last_seen,
+           seen IS NOT NULL AS told_last_seen, properties IS NULL AS without_properties
+    FROM (SELECT *, properties->>'$."$last_seen"' AS seen FROM
+"""
+_STATISTICS = f"""
+    SELECT page, count(*), count(*) FILTER (distinct_id IS NULL), count(*) FILTER (without_properties),
+           count(*) FILTER (told_last_seen AND last_seen IS NULL),
+           count(*) FILTER ({_BRACKETS} > {MAX_NESTING}),
+           count(*) FILTER (distinct_id IS NULL AND without_properties)
+    FROM {_BATCH} GROUP BY page
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PageWrite:
+    """A page on its way to the store.
+
+    Args:
+        page: The page as fetched.
+        expected_rows: How many rows it should have; ``None`` if that is not known.
+        last_try: Store it even if it has not, because it was fetched again already.
+        requested_at: When its request was sent, in UTC; ``None`` if not known.
+        received_at: When its body was whole, in UTC.
+        worker: Name of the thread that fetched it.
+    """
+
+    page: EngagePage
+    expected_rows: int | None = None
+    last_try: bool = False
+    requested_at: datetime | None = None
+    received_at: datetime | None = None
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageReceipt:
+    """What became of a page: committed, or not stored and why.
+
+    Args:
+        index: Index of the page.
+        rows: Its rows.
+        problem: Why it was not committed; ``None`` if it was.
+        replaced_characters: Characters that became U+FFFD.
+        flattened_values: Values too deep for DuckDB, stored as text.
+    """
+
+    index: int
+    rows: int
+    problem: str | None = None
+    replaced_characters: int = 0
+    flattened_values: int = 0
+
+
+@dataclass(slots=True)
+class _Counted:
+    """The rows of one page in the batch, and how many of them are odd."""
+
+    rows: int = 0
+    without_distinct_id: int = 0
+    without_properties: int = 0
+    unreadable_last_seen: int = 0
+    bracketed: int = 0
+    shapeless: int = 0
+    replaced: int = 0
+    flattened: int = 0
+
+
+class PageWriter:
+    """Appends pages to one staging table; belongs to the thread that uses it.
+
+    Args:
+        database: Where to write; the writer takes a cursor of its own.
+        fetch_id: The fetch in the journal.
+        staging: The staging table's name.
+    """
+
+    def __init__(self, database: Database, fetch_id: str, staging: str) -> None:
+        self._cursor = database.cursor()
+        self._fetch_id = fetch_id
+        self._staging = staging
+
+    def close(self) -> None:
+        """Give the cursor back, and with it the temporary table."""
+        self._cursor.close()
+
+    def write(self, pages: Sequence[PageWrite]) -> list[PageReceipt]:
+        """Store a group of pages in one transaction.
+
+        Args:
+            pages: At least one page, each index at most once.
+
+        Returns:
+            A receipt for each page, in the same order: committed, or refused with the reason.
+
+        Raises:
+            StorageError: DuckDB or the disk refused; none of the group is committed.
+        """
+        with storage_errors(f"store page {', '.join(str(each.page.index) for each in pages)}"):
+            replaced, unreadable = self._parse(pages)
+            counted = self._count(pages, replaced)
+            receipts = [self._judge(each, counted, unreadable) for each in pages]
+            accepted = {receipt.index for receipt in receipts if receipt.problem is None}
+            if accepted:
+                self._commit([each for each in pages if each.page.index in accepted], counted)
+            return receipts
+
+    def _parse(self, pages: Sequence[PageWrite]) -> tuple[dict[int, int], dict[int, str]]:
+        """Load the batch; mend what DuckDB refuses, and leave out what stays unreadable.
+
+        Returns:
+            Replaced characters by page, and the reason by page for those that cannot be read.
+        """
+        bodies = {each.page.index: each.page.body for each in pages}
+        try:
+            self._load(bodies)
+        except _UNREADABLE:
+            mended = {index: mend(body) for index, body in bodies.items()}
+            bodies = {index: body for index, (body, _) in mended.items()}
+            unreadable = {index: reason for index, body in bodies.items() if (reason := self._refusal(body))}
+            self._load({index: body for index, body in bodies.items() if index not in unreadable}, whole=True)
+            return {index: replaced for index, (_, replaced) in mended.items()}, unreadable
+        return {}, {}
+
+    def _load(self, bodies: dict[int, bytes], *, whole: bool = False) -> None:
+        """Fill the batch with the rows of these bodies, as few and large statements as memory allows."""
+        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_BATCH} AS {_COLUMNS} ({_FAST})) LIMIT 0", [[], []])
+        for indices, parts in _statements(bodies, whole=whole):
+            self._cursor.execute(f"INSERT INTO {_BATCH} {_COLUMNS} ({_FAST}))", [indices, parts])
+
+    def _refusal(self, body: bytes) -> str | None:
+        """Ask DuckDB why it cannot read a body; ``None`` if it can."""
+        try:
+            self._cursor.execute(f"SELECT count(*) FROM ({_FAST})", [[0], [body]])
+        except _UNREADABLE as error:
+            return f"the rows are not valid JSON ({str(error).splitlines()[0][:200]})"
+        return None
+
+    def _count(self, pages: Sequence[PageWrite], replaced: dict[int, int]) -> dict[int, _Counted]:
+        """Count each page in the batch; take entries that are no profiles, and very deep values, the slower way."""
+        counted = self._statistics()
+        shapeless = {index for index, each in counted.items() if each.shapeless}
+        if shapeless:
+            self._reload_carefully({each.page.index: each.page.body for each in pages if each.page.index in shapeless})
+            counted = self._statistics()
+        if any(each.bracketed for each in counted.values()):
+            self._flatten(counted)
+        for index, characters in replaced.items():
+            counted.setdefault(index, _Counted()).replaced = characters
+        return counted
+
+    def _statistics(self) -> dict[int, _Counted]:
+        return {index: _Counted(*counts) for index, *counts in self._cursor.execute(_STATISTICS).fetchall()}
+
+    def _reload_carefully(self, bodies: dict[int, bytes]) -> None:
+        self._cursor.execute(f"DELETE FROM {_BATCH} WHERE list_contains($1, page)", [list(bodies)])
+        for index, body in bodies.items():
+            self._cursor.execute(f"INSERT INTO {_BATCH} {_COLUMNS} ({_CAREFUL}))", [[index], [mend(body)[0]]])
+
+    def _flatten(self, counted: dict[int, _Counted]) -> None:
+        deep = self._cursor.execute(
+            f"SELECT rowid, page, properties FROM {_BATCH} WHERE {_BRACKETS} > {MAX_NESTING}"
+        ).fetchall()
+        for row, page, text in deep:
+            flat, values = flatten(text)
+            if values:
+                counted[page].flattened += values
+                self._cursor.execute(f"UPDATE {_BATCH} SET properties = $1 WHERE rowid = $2", [flat, row])
+
+    @staticmethod
+    def _judge(write: PageWrite, counted: dict[int, _Counted], unreadable: dict[int, str]) -> PageReceipt:
+        index = write.page.index
+        if index in unreadable:
+            return PageReceipt(index, 0, unreadable[index])
+        found = counted.get(index, _Counted())
+        if write.expected_rows not in (None, found.rows) and not write.last_try:
+            return PageReceipt(index, found.rows, f"it has {found.rows} profiles instead of {write.expected_rows}")
+        return PageReceipt(index, found.rows, None, found.replaced, found.flattened)
+
+    def _commit(self, pages: list[PageWrite], counted: dict[int, _Counted]) -> None:
+        now = utc_now()
+        entries = []
+        for each in pages:
+            found = counted.get(each.page.index, _Counted())
+            entries.append(
+                [self._fetch_id, each.page.index, "committed", found.rows, len(each.page.body), None,
+                 each.requested_at, each.received_at, now, each.worker, found.without_distinct_id,
+                 found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened]
+            )  # fmt: skip
+        marks = f"({', '.join('?' * len(entries[0]))})"
+        with atomic(self._cursor):
+            self._cursor.execute(
+                f"INSERT INTO {quote(self._staging)} SELECT distinct_id, properties, last_seen FROM {_BATCH} "
+                "WHERE list_contains($1, page)",
+                [[each.page.index for each in pages]],
+            )
+            self._cursor.execute(
+                f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
+                [value for entry in entries for value in entry],
+            )
+
+
+def _statements(bodies: dict[int, bytes], *, whole: bool) -> Iterator[tuple[list[int], list[bytes]]]:
+    """Deal bodies, the large ones in pieces, into groups that one statement may parse at once."""
+    indices: list[int] = []
+    parts: list[bytes] = []
+    size = 0
+    for index, body in bodies.items():
+        for part in [body] if whole else pieces(body, STATEMENT_BYTES):
+            if parts and size + len(part) > STATEMENT_BYTES:
+                yield indices, parts
+                indices, parts, size = [], [], 0
+            indices.append(index)
+            parts.append(part)
+            size += len(part)
+    if parts:
+        yield indices, parts

@@ -1,0 +1,334 @@
+"""The journal: which fetches a database knows, what session they read from, and which of their pages are committed.
+
+``_mixpanel_fetches`` has a row for each fetch, ``_mixpanel_pages`` one for each committed or missing page, and
+``_mixpanel_queries`` one for each query of the last hour that counts against a project's quota. A page's journal row is
+written by ``ingest`` in the transaction that holds its profiles; that is all that resume relies on.
+
+A fetch that is running belongs to one run of one process. DuckDB lets one process at a time write a file, so a
+``running`` row of another process can only be a leftover; within this process ``_ACTIVE`` tells.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+
+from ..errors import DatabaseLockedError, StorageError
+from .database import atomic, quote
+
+__all__ = ["FETCHES", "PAGES", "QUERIES", "FetchRecord", "FetchSpec", "Journal", "utc_now"]
+
+SCHEMA_VERSION = 1
+FETCHES = "_mixpanel_fetches"
+PAGES = "_mixpanel_pages"
+QUERIES = "_mixpanel_queries"
+PREFIX = "_mixpanel_"
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS {FETCHES} (
+    fetch_id VARCHAR, schema_version INTEGER, table_name VARCHAR, staging_table VARCHAR, state VARCHAR,
+    project_id VARCHAR, host VARCHAR, query VARCHAR, as_of_timestamp BIGINT,
+    session_id VARCHAR, total BIGINT, page_size BIGINT, total_pages INTEGER,
+    started_at TIMESTAMP, updated_at TIMESTAMP, owner_pid INTEGER, owner_token VARCHAR, note VARCHAR
+);
+CREATE TABLE IF NOT EXISTS {PAGES} (
+    fetch_id VARCHAR, page_index INTEGER, state VARCHAR, rows BIGINT, bytes BIGINT, error VARCHAR,
+    requested_at TIMESTAMP, received_at TIMESTAMP, committed_at TIMESTAMP, worker VARCHAR,
+    without_distinct_id BIGINT, without_properties BIGINT, unreadable_last_seen BIGINT,
+    replaced_characters BIGINT, flattened_values BIGINT
+);
+CREATE TABLE IF NOT EXISTS {QUERIES} (project_id VARCHAR, host VARCHAR, asked_at TIMESTAMP);
+"""
+
+_ACTIVE: set[str] = set()
+_ACTIVE_LOCK = threading.Lock()
+
+
+def utc_now() -> datetime:
+    """Now, as DuckDB's plain TIMESTAMP wants it: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSpec:
+    """What makes two fetches the same: resume goes on only where all of it is equal.
+
+    Args:
+        table: Table to publish.
+        query: The query's canonical JSON text.
+        project_id: Project that is read, or ``""`` when the source does not tell.
+        host: Base URL that is read from, or ``""``.
+    """
+
+    table: str
+    query: str
+    project_id: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRecord:
+    """One fetch as the journal knows it; what ``mp-fetch status`` shows.
+
+    Args:
+        fetch_id: Name of the fetch.
+        table: Table that it publishes.
+        state: ``"running"``, ``"incomplete"`` or ``"complete"``.
+        pages_done: Pages committed.
+        pages_missing: Indices of the pages that are not.
+        total_pages: Pages of the whole result, or ``None`` before page 0 was answered.
+        rows: Rows committed, duplicates included.
+        expected_rows: The server's ``total``.
+        query: The filters.
+        project_id: Project that was read.
+        started_at: Start, in UTC.
+        updated_at: Last commit or change of state, in UTC.
+        resumable: Whether the same fetch would go on here, as far as the journal can tell.
+        staging_table: Where the rows are until they are published.
+        note: What went wrong, if anything.
+    """
+
+    fetch_id: str
+    table: str
+    state: str
+    pages_done: int
+    pages_missing: tuple[int, ...]
+    total_pages: int | None
+    rows: int
+    expected_rows: int | None
+    query: dict[str, Any]
+    project_id: str
+    started_at: datetime
+    updated_at: datetime
+    resumable: bool
+    staging_table: str
+    note: str | None
+    page_size: int | None = None
+    as_of_timestamp: int | None = None
+    host: str = ""
+    query_text: str = field(default="", repr=False)
+    session_id: str | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every field as plain values, ready for JSON."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        values["pages_missing"] = list(self.pages_missing)
+        values["started_at"] = self.started_at.replace(tzinfo=UTC).isoformat()
+        values["updated_at"] = self.updated_at.replace(tzinfo=UTC).isoformat()
+        return values
+
+
+class Journal:
+    """Reads and writes the journal tables through one cursor, on the thread that owns that cursor."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def exists(self) -> bool:
+        """Whether this database has a journal."""
+        found = self._cursor.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
+            "AND schema_name = current_schema() AND table_name = ?",
+            [FETCHES],
+        ).fetchone()
+        return bool(found and found[0])
+
+    def ensure(self) -> None:
+        """Create the journal tables, or refuse a journal that a newer version wrote."""
+        self._cursor.execute(_SCHEMA)
+        newest = self._cursor.execute(f"SELECT max(schema_version) FROM {FETCHES}").fetchone()
+        if newest and newest[0] is not None and newest[0] > SCHEMA_VERSION:
+            raise StorageError(
+                f"This database's journal has schema version {newest[0]}, newer than this package's {SCHEMA_VERSION}; "
+                "upgrade mixpanel-duckdb."
+            )
+
+    def records(self, table: str | None = None) -> list[FetchRecord]:
+        """List the fetches, newest first.
+
+        Args:
+            table: Only those for this table.
+        """
+        rows = self._cursor.execute(
+            f"""
+            SELECT f.fetch_id, f.table_name, f.state, f.total_pages, f.total, f.query, f.project_id, f.started_at,
+                   greatest(f.updated_at, p.last_commit), f.staging_table, f.note, f.session_id, f.page_size,
+                   f.as_of_timestamp, f.host, f.owner_token, p.done, coalesce(p.rows, 0)
+            FROM {FETCHES} f LEFT JOIN (
+                SELECT fetch_id, max(committed_at) AS last_commit, list(page_index) AS done, sum(rows) AS rows
+                FROM {PAGES} WHERE state = 'committed' GROUP BY fetch_id) p USING (fetch_id)
+            WHERE $1 IS NULL OR f.table_name = $1 ORDER BY f.started_at DESC
+            """,
+            [table],
+        ).fetchall()
+        return [_record(row) for row in rows]
+
+    def owner(self, table: str) -> int | None:
+        """Give the pid of a run of this process that is writing the table now, if any."""
+        rows = self._cursor.execute(
+            f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE table_name = ? AND state = 'running'", [table]
+        ).fetchall()
+        return next((pid for pid, token in rows if token in _ACTIVE), None)
+
+    def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str) -> tuple[str, str]:
+        """Make this run the owner of a fetch, new or taken over, in the caller's transaction.
+
+        Args:
+            spec: What is fetched.
+            fetch_id: The fetch to go on with; ``None`` starts a new one.
+            staging: Its staging table.
+
+        Returns:
+            The fetch id and the owner's token.
+        """
+        token, now = uuid.uuid4().hex, utc_now()
+        if fetch_id is None:
+            fetch_id = uuid.uuid4().hex
+            self._cursor.execute(
+                f"INSERT INTO {FETCHES} (fetch_id, schema_version, table_name, staging_table, project_id, host, query, "
+                "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [fetch_id, SCHEMA_VERSION, spec.table, staging, spec.project_id, spec.host, spec.query, now],
+            )
+        self._cursor.execute(
+            f"UPDATE {FETCHES} SET state = 'running', owner_pid = ?, owner_token = ?, updated_at = ?, note = NULL "
+            "WHERE fetch_id = ?",
+            [os.getpid(), token, now, fetch_id],
+        )
+        return fetch_id, token
+
+    def opened(
+        self, fetch_id: str, *, session_id: str | None, total: int, page_size: int, pages: int, as_of: int | None
+    ) -> None:
+        """Keep what page 0 said: the session, and how many profiles and pages there are."""
+        self._cursor.execute(
+            f"UPDATE {FETCHES} SET session_id = ?, total = ?, page_size = ?, total_pages = ?, as_of_timestamp = ?, "
+            "updated_at = ? WHERE fetch_id = ?",
+            [session_id, total, page_size, pages, as_of, utc_now(), fetch_id],
+        )
+
+    def closed(self, fetch_id: str, *, state: str, note: str | None, missing: list[tuple[int, str]]) -> None:
+        """Record how a fetch ended, and why each missing page is missing."""
+        self._cursor.execute(f"DELETE FROM {PAGES} WHERE fetch_id = ? AND state = 'missing'", [fetch_id])
+        if missing:
+            self._cursor.execute(
+                f"INSERT INTO {PAGES} (fetch_id, page_index, state, error) "
+                "SELECT ?, unnest(?::INTEGER[]), 'missing', unnest(?::VARCHAR[])",
+                [fetch_id, [index for index, _ in missing], [text for _, text in missing]],
+            )
+        self._cursor.execute(
+            f"UPDATE {FETCHES} SET state = ?, note = ?, updated_at = ? WHERE fetch_id = ?",
+            [state, note, utc_now(), fetch_id],
+        )
+
+    def committed(self, fetch_id: str) -> tuple[tuple[int, int], ...]:
+        """Give index and rows of each committed page."""
+        return tuple(
+            self._cursor.execute(
+                f"SELECT page_index, rows FROM {PAGES} WHERE fetch_id = ? AND state = 'committed' ORDER BY 1",
+                [fetch_id],
+            ).fetchall()
+        )
+
+    def odd_rows(self, fetch_id: str) -> tuple[int, ...]:
+        """Sum up the odd rows of the committed pages, in the order of ``OddRows``."""
+        row = self._cursor.execute(
+            "SELECT sum(without_distinct_id), sum(without_properties), sum(unreadable_last_seen), "
+            f"sum(replaced_characters), sum(flattened_values) FROM {PAGES} WHERE fetch_id = ? AND state = 'committed'",
+            [fetch_id],
+        ).fetchone()
+        return tuple(int(value or 0) for value in row or ())
+
+    def forget_history(self, records: list[FetchRecord]) -> None:
+        """Remove the journal of fetches whose rows have been published and replaced since."""
+        ids = [record.fetch_id for record in records]
+        for table in (PAGES, FETCHES):
+            self._cursor.execute(f"DELETE FROM {table} WHERE list_contains($1::VARCHAR[], fetch_id)", [ids])
+
+    def forget(self, records: list[FetchRecord]) -> None:
+        """Remove fetches with their pages and staging tables."""
+        for record in records:
+            self._cursor.execute(f"DROP TABLE IF EXISTS {quote(record.staging_table)}")
+            self._cursor.execute(f"DELETE FROM {PAGES} WHERE fetch_id = ?", [record.fetch_id])
+            self._cursor.execute(f"DELETE FROM {FETCHES} WHERE fetch_id = ?", [record.fetch_id])
+
+    def count_queries(self, project_id: str, host: str, asked: int) -> None:
+        """Add queries that count against the project's hourly quota; forget those older than a day."""
+        now = utc_now()
+        with atomic(self._cursor):
+            self._cursor.execute(f"DELETE FROM {QUERIES} WHERE asked_at < ?", [now - timedelta(days=1)])
+            self._cursor.execute(f"INSERT INTO {QUERIES} SELECT ?, ?, ? FROM range(?)", [project_id, host, now, asked])
+
+    def queries_last_hour(self, project_id: str, host: str) -> int:
+        """Count the project's queries of the last hour that this database knows of."""
+        row = self._cursor.execute(
+            f"SELECT count(*) FROM {QUERIES} WHERE project_id = ? AND host = ? AND asked_at > ?",
+            [project_id, host, utc_now() - timedelta(hours=1)],
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+
+class Ownership:
+    """Claims of this process, so that two runs of it never write one table; guarded by one lock."""
+
+    lock = _ACTIVE_LOCK
+
+    @staticmethod
+    def take(token: str) -> None:
+        """Add a claim; the caller holds the lock."""
+        _ACTIVE.add(token)
+
+    @staticmethod
+    def release(token: str) -> None:
+        """Give a claim up."""
+        _ACTIVE.discard(token)
+
+
+def refuse_second_run(journal: Journal, table: str) -> None:
+    """Raise if another run of this process writes the table.
+
+    Raises:
+        DatabaseLockedError: Names the owner.
+    """
+    owner = journal.owner(table)
+    if owner is not None:
+        raise DatabaseLockedError(
+            f"Another run (process {owner}) is fetching into table {table!r} of this database; wait for it or use "
+            "another table."
+        )
+
+
+def _record(row: tuple[Any, ...]) -> FetchRecord:
+    (fetch_id, table, state, total_pages, total, query, project_id, started, updated, staging, note, session,
+     page_size, as_of, host, token, done, rows) = row  # fmt: skip
+    committed = set(done or ())
+    missing = tuple(index for index in range(total_pages or 0) if index not in committed)
+    killed = state == "running" and token not in _ACTIVE
+    return FetchRecord(
+        fetch_id=fetch_id,
+        table=table,
+        state="incomplete" if killed else state,
+        pages_done=len(committed),
+        pages_missing=missing,
+        total_pages=total_pages,
+        rows=int(rows),
+        expected_rows=total,
+        query=json.loads(query),
+        project_id=project_id,
+        started_at=started,
+        updated_at=updated,
+        resumable=bool(committed) and (killed or (state == "incomplete" and bool(missing))),
+        staging_table=staging,
+        note="The run was killed." if killed and not note else note,
+        page_size=page_size,
+        as_of_timestamp=as_of,
+        host=host,
+        query_text=query,
+        session_id=session,
+    )

@@ -1,0 +1,270 @@
+"""``ProfileStore``: a DuckDB database that profiles are fetched into, and the fetches that it knows.
+
+A fetch goes through four calls, all but the writer's on the caller's thread: ``begin`` takes it over or starts it,
+``opened`` keeps what page 0 said, the ``PageWriter`` of ``writer()`` commits pages on the writer thread, and
+``publish`` or ``leave`` ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ..errors import QueryError, StorageError
+from ..page import page_count
+from .database import IN_MEMORY, Database, atomic, storage_errors
+from .ingest import PageWriter
+from .journal import PREFIX, FetchRecord, FetchSpec, Journal, Ownership, refuse_second_run, utc_now
+from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["OpenFetch", "ProfileStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class OddRows:
+    """How many stored rows are not what a profile should be; see ``ParallelProfileFetchResult``."""
+
+    without_distinct_id: int = 0
+    without_properties: int = 0
+    unreadable_last_seen: int = 0
+    replaced_characters: int = 0
+    flattened_values: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFetch:
+    """A fetch that this run owns.
+
+    Args:
+        fetch_id: Its name in the journal.
+        staging: Its staging table.
+        spec: What is fetched.
+        token: Proof of ownership.
+        session_id: The server's session; ``None`` until page 0 was answered.
+        total: The server's total, likewise.
+        page_size: Profiles a page, likewise.
+        as_of_timestamp: Moment that ``behaviors`` are evaluated at.
+        committed: Rows of each committed page.
+    """
+
+    fetch_id: str
+    staging: str
+    spec: FetchSpec
+    token: str
+    session_id: str | None = None
+    total: int | None = None
+    page_size: int | None = None
+    as_of_timestamp: int | None = None
+    committed: tuple[tuple[int, int], ...] = ()
+
+
+class ProfileStore:
+    """A DuckDB database for profiles; use it as a context manager.
+
+    Args:
+        database: A path (created if missing), ``":memory:"``, or your own ``DuckDBPyConnection``, which is used
+            through cursors and never closed.
+
+    Raises:
+        DatabaseLockedError: Another process has the file open.
+        StorageError: The file cannot be opened.
+
+    Example:
+        >>> with ProfileStore(":memory:") as store:
+        ...     store.fetches()
+        []
+    """
+
+    def __init__(self, database: str | os.PathLike[str] | duckdb.DuckDBPyConnection = IN_MEMORY) -> None:
+        self._database = Database(database)
+        self._cursor = self._database.cursor()
+        self._journal = Journal(self._cursor)
+
+    @classmethod
+    def open_existing(cls, database: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> Self:
+        """Open a database that must be there already.
+
+        Raises:
+            StorageError: There is no such file.
+        """
+        if isinstance(database, str | os.PathLike) and os.fspath(database) != IN_MEMORY and not Path(database).exists():
+            raise StorageError(f"There is no database {os.fspath(database)!r}; --database names another one.")
+        return cls(database)
+
+    def __repr__(self) -> str:
+        return f"ProfileStore({self._database!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database if it was opened here."""
+        self._cursor.close()
+        self._database.close()
+
+    def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
+        """Give a function that connects to the same database, for reading results after this store is closed."""
+        return self._database.reader()
+
+    def fetches(self, table: str | None = None) -> list[FetchRecord]:
+        """List the fetches that this database knows, newest first.
+
+        Args:
+            table: Only those for this table.
+        """
+        with storage_errors("read the journal"):
+            return self._journal.records(table) if self._journal.exists() else []
+
+    def queries_last_hour(self, project_id: str, host: str) -> int:
+        """Count the project's page-0 queries of the last hour that this database knows of."""
+        with storage_errors("read the journal"):
+            return self._journal.queries_last_hour(project_id, host) if self._journal.exists() else 0
+
+    def count_queries(self, project_id: str, host: str, asked: int = 1) -> None:
+        """Note queries that count against a project's hourly quota."""
+        with storage_errors("write the journal"):
+            self._journal.ensure()
+            self._journal.count_queries(project_id, host, asked)
+
+    def begin(
+        self, spec: FetchSpec, *, if_exists: IfExists = "error", resume: bool = True, resume_max_age: float = 3600.0
+    ) -> OpenFetch:
+        """Own a fetch: go on with an unfinished one of the same spec, or start a new one.
+
+        Args:
+            spec: What is fetched, and into which table.
+            if_exists: What to do with an existing table at the end; checked now.
+            resume: Whether to look for an unfinished fetch.
+            resume_max_age: Seconds since its last sign of life after which a session is not trusted any more.
+
+        Raises:
+            TableExistsError: The table exists and ``if_exists`` is ``"error"``.
+            DatabaseLockedError: Another run is fetching into this table.
+            QueryError: The table's name is reserved.
+        """
+        if spec.table.lower().startswith(PREFIX) or not spec.table.strip():
+            raise QueryError(f"{spec.table!r} cannot be a table's name here: {PREFIX}... is the journal's.")
+        with storage_errors(f"begin a fetch into {spec.table!r}"), Ownership.lock, atomic(self._cursor):
+            self._journal.ensure()
+            refuse_second_run(self._journal, spec.table)
+            check_target(self._cursor, spec.table, if_exists)
+            known = [each for each in self._journal.records(spec.table) if each.state != "complete"]
+            old = [each for each in known if utc_now() - each.updated_at > timedelta(seconds=resume_max_age)]
+            same = [each for each in known if each not in old and self._is_same(each, spec)]
+            found = next((each for each in same if resume and each.resumable), None)
+            self._journal.forget([*old, *(each for each in same if each is not found)])
+            return self._claim(spec, found)
+
+    def restart(self, fetch: OpenFetch) -> OpenFetch:
+        """Give up a fetch whose session the server refuses, with its rows, and start a new one in its place."""
+        with storage_errors(f"start over with {fetch.spec.table!r}"), Ownership.lock, atomic(self._cursor):
+            self._journal.forget(
+                [each for each in self._journal.records(fetch.spec.table) if each.fetch_id == fetch.fetch_id]
+            )
+            Ownership.release(fetch.token)
+            return self._claim(fetch.spec, None)
+
+    def opened(
+        self,
+        fetch: OpenFetch,
+        *,
+        session_id: str | None,
+        total: int,
+        page_size: int,
+        as_of_timestamp: int | None = None,
+    ) -> OpenFetch:
+        """Keep what page 0 said.
+
+        Returns:
+            The fetch with it.
+        """
+        with storage_errors("write the journal"):
+            self._journal.opened(
+                fetch.fetch_id,
+                session_id=session_id,
+                total=total,
+                page_size=page_size,
+                pages=page_count(total, page_size),
+                as_of=as_of_timestamp,
+            )
+        return replace(fetch, session_id=session_id, total=total, page_size=page_size, as_of_timestamp=as_of_timestamp)
+
+    def writer(self, fetch: OpenFetch) -> PageWriter:
+        """Give the object that commits pages; it belongs to one thread, the writer's."""
+        return PageWriter(self._database, fetch.fetch_id, fetch.staging)
+
+    def staged(self, fetch: OpenFetch) -> StagedRows:
+        """Count what has arrived."""
+        with storage_errors("count the rows"):
+            return count_staged(self._cursor, fetch.staging)
+
+    def odd_rows(self, fetch: OpenFetch) -> OddRows:
+        """Sum up, over the committed pages, what the result reports."""
+        with storage_errors("read the journal"):
+            return OddRows(*self._journal.odd_rows(fetch.fetch_id))
+
+    def publish(self, fetch: OpenFetch, *, if_exists: IfExists, staged: StagedRows) -> None:
+        """Make the staged rows the table, and the fetch complete, in one transaction.
+
+        Args:
+            fetch: Complete.
+            if_exists: What to do with an existing table.
+            staged: What :meth:`staged` said; without duplicates nothing is rewritten.
+        """
+        table = fetch.spec.table
+        with storage_errors(f"publish {table!r}"):
+            done = [each for each in self._journal.records(table) if each.state == "complete"]
+            with atomic(self._cursor):
+                if staged.duplicates:
+                    drop_duplicates(self._cursor, fetch.staging)
+                publish(self._cursor, fetch.staging, table, if_exists)
+                self._journal.forget_history(done)
+                self._journal.closed(fetch.fetch_id, state="complete", note=None, missing=[])
+        Ownership.release(fetch.token)
+
+    def leave(self, fetch: OpenFetch, *, note: str | None, missing: Sequence[tuple[int, str]] = ()) -> None:
+        """End a run that did not complete its fetch; what was committed stays, for the next run to go on with.
+
+        Args:
+            fetch: The fetch.
+            note: Why.
+            missing: Pages given up in this run, with what went wrong.
+        """
+        try:
+            with storage_errors("write the journal"), atomic(self._cursor):
+                self._journal.closed(fetch.fetch_id, state="incomplete", note=note, missing=list(missing))
+        finally:
+            Ownership.release(fetch.token)
+
+    def _claim(self, spec: FetchSpec, found: FetchRecord | None) -> OpenFetch:
+        staging = found.staging_table if found else f"{PREFIX}staging_{uuid.uuid4().hex[:12]}"
+        if found is None:
+            create_staging(self._cursor, staging, zstd=self._database.zstd)
+        fetch_id, token = self._journal.claim(spec, found.fetch_id if found else None, staging)
+        Ownership.take(token)
+        fetch = OpenFetch(fetch_id, staging, spec, token)
+        if found is None:
+            return fetch
+        return replace(
+            fetch,
+            session_id=found.session_id,
+            total=found.expected_rows,
+            page_size=found.page_size,
+            as_of_timestamp=found.as_of_timestamp,
+            committed=self._journal.committed(fetch_id),
+        )
+
+    @staticmethod
+    def _is_same(record: FetchRecord, spec: FetchSpec) -> bool:
+        return (record.query_text, record.project_id, record.host) == (spec.query, spec.project_id, spec.host)

@@ -1,0 +1,126 @@
+"""From a staging table to the table that was asked for, in one transaction, and only if it is complete.
+
+Duplicates are looked for before anything is moved: without any, publishing renames the staging table and copies
+nothing. Readers see the old table until the transaction commits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+
+from ..errors import StorageError, TableExistsError
+from .database import quote
+
+__all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "publish"]
+
+IfExists = Literal["error", "replace", "merge"]
+COLUMNS = {"distinct_id": "VARCHAR", "properties": "JSON", "last_seen": "TIMESTAMP"}
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """What a staging table holds.
+
+    Args:
+        rows: All rows.
+        distinct: Profiles: distinct ids, and every row without an id.
+    """
+
+    rows: int
+    distinct: int
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that repeat a profile."""
+        return self.rows - self.distinct
+
+
+def create_staging(cursor: duckdb.DuckDBPyConnection, staging: str, *, zstd: bool) -> None:
+    """Create a staging table, compressed with zstd where the file can hold it."""
+    columns = ", ".join(
+        f"{name} {kind}{' USING COMPRESSION zstd' if zstd and kind == 'JSON' else ''}" for name, kind in COLUMNS.items()
+    )
+    cursor.execute(f"CREATE TABLE {quote(staging)} ({columns})")
+
+
+def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExists) -> None:
+    """Refuse, before anything is requested, a table that could not be published at the end.
+
+    Raises:
+        TableExistsError: The table exists and ``if_exists`` is ``"error"``.
+        StorageError: A view has that name, or a table to merge into has other columns.
+    """
+    found = cursor.execute(
+        "SELECT table_type FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = current_schema() AND lower(table_name) = lower(?)",
+        [table],
+    ).fetchone()
+    if found is None:
+        return
+    if if_exists == "error":
+        raise TableExistsError(table)
+    if found[0] == "VIEW":
+        raise StorageError(f"{table!r} is a view; choose another table name.")
+    if if_exists == "merge":
+        columns = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
+        if columns != COLUMNS:
+            wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+            raise StorageError(f"Cannot merge into {table!r}: its columns are not ({wanted}). Choose another table.")
+
+
+def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
+    """Count rows and distinct profiles."""
+    row = cursor.execute(
+        f"SELECT count(*), count(DISTINCT distinct_id) + count(*) FILTER (distinct_id IS NULL) FROM {quote(staging)}"
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate without groups has one row
+    return StagedRows(*row)
+
+
+def drop_duplicates(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
+    """Keep one row a profile: the newest ``last_seen``, else the one that came first."""
+    name = quote(staging)
+    cursor.execute(
+        f"""
+        DELETE FROM {name} WHERE rowid IN (
+            SELECT rowid FROM {name}
+            WHERE distinct_id IN (
+                SELECT distinct_id FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)
+            QUALIFY row_number() OVER (PARTITION BY distinct_id ORDER BY last_seen DESC NULLS LAST, rowid) > 1)
+        """
+    )
+
+
+def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exists: IfExists) -> None:
+    """Make the staged rows the table, inside the caller's transaction.
+
+    Args:
+        cursor: In a transaction.
+        staging: Complete, without duplicates.
+        table: Name to publish under.
+        if_exists: ``"replace"`` swaps an existing table, ``"merge"`` updates and inserts into it.
+
+    Raises:
+        TableExistsError: The table has come into being since the run began, and ``if_exists`` is ``"error"``.
+    """
+    check_target(cursor, table, if_exists)
+    target, source = quote(table), quote(staging)
+    if if_exists == "merge" and _exists(cursor, table):
+        cursor.execute(f"DELETE FROM {target} WHERE distinct_id IN (SELECT distinct_id FROM {source})")
+        cursor.execute(f"INSERT INTO {target} SELECT * FROM {source}")
+        cursor.execute(f"DROP TABLE {source}")
+        return
+    cursor.execute(f"DROP TABLE IF EXISTS {target}")
+    cursor.execute(f"ALTER TABLE {source} RENAME TO {target}")
+
+
+def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
+    row = cursor.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = current_schema() AND lower(table_name) = lower(?)",
+        [table],
+    ).fetchone()
+    return bool(row and row[0])
