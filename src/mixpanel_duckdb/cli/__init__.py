@@ -1,0 +1,48 @@
+"""The command ``mp-fetch``: the library for people and scripts that speak in flags and exit codes.
+
+``run`` is the one place where errors and signals become exit codes; ``talk`` and ``screen`` are what is said and
+where; ``options`` the flags that commands share; ``tally`` and ``render`` the progress; ``text`` the wording of
+results; ``profiles``, ``inspect``, ``demo`` and ``simulate`` the commands. What needs DuckDB, httpx or pydantic is imported
+inside a command, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import click
+
+from .demo import demo
+from .inspect import plan, status
+from .profiles import profiles
+from .run import EXIT_CODES, Commands
+from .simulate import simulate
+
+__all__ = ["EXIT_CODES", "main"]
+
+_EPILOG = "\n".join(
+    [
+        "\b",
+        "Examples:",
+        "  mp-fetch demo",
+        '  mp-fetch plan --where \'properties["plan"] == "pro"\'',
+        "  mp-fetch profiles --database mixpanel.duckdb --replace",
+        "",
+        "\b",
+        "Credentials come from the environment only:",
+        "  MP_USERNAME and MP_SECRET (a service account), or MP_OAUTH_TOKEN",
+        "  MP_PROJECT_ID, and optionally MP_REGION (us, eu, in) and MP_WORKSPACE_ID",
+        "",
+        "\b",
+        "Exit codes:",
+        *(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items()),
+    ]
+)
+
+
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(None, "-V", "--version", package_name="mixpanel-duckdb", prog_name="mp-fetch")
+def main() -> None:
+    """Fetch every profile of a Mixpanel project into a DuckDB table: in parallel, resumable, proven complete."""
+
+
+for _command in (profiles, plan, status, demo, simulate):
+    main.add_command(_command)

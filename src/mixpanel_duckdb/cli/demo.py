@@ -1,0 +1,120 @@
+"""``mp-fetch demo``: the whole job against the built-in simulator, with the real pipeline and no account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import database_option, talk_options
+from .render import progress_for
+from .talk import Talk
+from .text import table_text
+
+if TYPE_CHECKING:
+    from ..result import ParallelProfileFetchResult
+    from ..simulator import Simulator
+
+__all__ = ["demo"]
+
+PARALLEL, SEQUENTIAL = "demo_parallel", "demo_sequential"
+_PAGE_SIZE = 1000
+_EXAMPLE = f"""\
+SELECT properties->>'plan' AS plan, count(*) AS profiles, avg(try_cast(properties->>'mrr' AS DOUBLE)) AS mean_mrr
+FROM {PARALLEL} WHERE plan IS NOT NULL GROUP BY plan ORDER BY profiles DESC"""
+_DIFFERENCE = f"""\
+SELECT count(*) FROM ((FROM {PARALLEL} EXCEPT ALL FROM {SEQUENTIAL}) UNION ALL
+                      (FROM {SEQUENTIAL} EXCEPT ALL FROM {PARALLEL}))"""
+
+
+@click.command(short_help="See the whole job at work; no account needed.")
+@click.option("--profiles", type=click.IntRange(min=1), default=25_000, show_default=True, help="Number of profiles.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds, give or take a fifth, that the simulated server needs for a page of 1,000 profiles.",
+)
+@database_option("DuckDB file to leave behind; its demo tables are replaced.", default="mixpanel-demo.duckdb")
+@talk_options
+@click.pass_obj
+def demo(talk: Talk, /, *, profiles: int, latency: float, database: str) -> None:
+    """Fetch a simulated project twice, page after page and in parallel, into a DuckDB file; no account needed."""
+    from ..simulator import Behaviour, Latency, Population, Simulator  # noqa: PLC0415 - --help needs no server
+
+    talk.when_stopped = lambda: "Stopped; running the demo again starts it over."
+    pages = -(-profiles // _PAGE_SIZE)
+    behaviour = Behaviour(
+        latency=Latency(base=0.1 * latency, per_row=0.9 * latency / _PAGE_SIZE, jitter=0.2), page_size=_PAGE_SIZE
+    )
+    _say(talk, f"A simulated project with {profiles:,} profiles: {pages:,} pages, about {latency:g} s each.\n")
+    with talk.listening(), Simulator(Population(profiles), behaviour=behaviour) as simulator:
+        simulator.prepare()
+        slow = _fetch(talk, simulator, database, parallel=False)
+        _say(talk, f"  one page at a time    {slow.duration_seconds:6.1f} s")
+        fast = _fetch(talk, simulator, database, parallel=True)
+        _say(talk, f"  five at a time        {fast.duration_seconds:6.1f} s")
+    talk.result(*_report(database, slow, fast))
+
+
+def _say(talk: Talk, text: str) -> None:
+    """Show a step on standard output, which is the result's alone when that is JSON."""
+    if not talk.as_json:
+        click.echo(text)
+
+
+def _fetch(talk: Talk, simulator: Simulator, database: str, *, parallel: bool) -> ParallelProfileFetchResult:
+    from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
+    from ..credentials import Credentials  # noqa: PLC0415
+
+    account = simulator.account
+    credentials = Credentials(username=account.username, secret=account.secret, project_id=account.project_id)
+    progress = progress_for(talk)
+    try:
+        result = fetch_profiles(
+            database,
+            PARALLEL if parallel else SEQUENTIAL,
+            credentials=credentials,
+            base_url=simulator.base_url,
+            parallel=parallel,
+            if_exists="replace",
+            resume=False,
+            observer=progress,
+        )
+    finally:
+        progress.close()
+    result.raise_for_failures()
+    return result
+
+
+def _report(
+    database: str, slow: ParallelProfileFetchResult, fast: ParallelProfileFetchResult
+) -> tuple[dict[str, Any], str]:
+    import duckdb  # noqa: PLC0415 - --help needs no DuckDB
+
+    with duckdb.connect(database, read_only=True) as connection:
+        different = connection.execute(_DIFFERENCE).fetchall()[0][0]
+        answer = connection.execute(_EXAMPLE)
+        header, rows = [column[0] for column in answer.description or ()], answer.fetchall()
+    speed_up = slow.duration_seconds / fast.duration_seconds
+    path = Path(database)
+    same = "the same profiles, value for value" if not different else f"{different:,} rows that differ"
+    text = f"""  speed-up              {speed_up:6.1f} times
+
+{path} ({path.stat().st_size / 1e6:.1f} MB) holds {PARALLEL} and {SEQUENTIAL}: {fast.total_rows:,} rows each, {same}.
+
+{_EXAMPLE};
+
+{table_text(header, rows)}"""
+    values = {
+        "database": str(path.resolve()),
+        "sequential": slow.to_dict(),
+        "parallel": fast.to_dict(),
+        "speed_up": speed_up,
+        "different_rows": different,
+        "example": {"sql": _EXAMPLE, "columns": header, "rows": rows},
+    }
+    return values, text

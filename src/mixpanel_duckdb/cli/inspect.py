@@ -1,0 +1,68 @@
+"""``mp-fetch plan`` and ``mp-fetch status``: what a fetch would be, and what became of earlier ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    DEFAULT_DATABASE,
+    connection_options,
+    database_option,
+    filter_options,
+    filters_from,
+    json_option,
+    verbose_option,
+)
+from .talk import Talk
+from .text import fetch_text
+
+__all__ = ["plan", "status"]
+
+_PLAN_EPILOG = """\b
+Example:
+  mp-fetch plan --where 'properties["plan"] == "pro"'
+
+It sends one request, which counts as one query of the project's hourly quota.
+"""
+_STATUS_EPILOG = """\b
+Examples:
+  mp-fetch status
+  mp-fetch status --database warehouse.duckdb --json
+"""
+
+
+@click.command(epilog=_PLAN_EPILOG, short_help="Ask once how large a fetch would be.")
+@database_option(
+    f"DuckDB file that knows the queries of the last hour. Default: {DEFAULT_DATABASE}, if it is there.", default=None
+)
+@filter_options
+@connection_options
+@json_option
+@verbose_option
+@click.pass_obj
+def plan(talk: Talk, /, *, database: str | None, base_url: str | None, allow_http: bool, **given: Any) -> None:
+    """Ask once how many profiles match; say how many pages that is and what the limits mean for it."""
+    from ..api import plan_fetch  # noqa: PLC0415 - --help needs no DuckDB
+
+    known = database or (DEFAULT_DATABASE if Path(DEFAULT_DATABASE).exists() else None)
+    with talk.listening():
+        estimate = plan_fetch(database=known, base_url=base_url, allow_http=allow_http, **filters_from(given))
+    talk.result(estimate.to_dict(), estimate.summary())
+
+
+@click.command(epilog=_STATUS_EPILOG, short_help="List the fetches that a DuckDB file knows.")
+@database_option("DuckDB file to look at; it is never made.")
+@json_option
+@verbose_option
+@click.pass_obj
+def status(talk: Talk, /, *, database: str) -> None:
+    """List the fetches that a DuckDB file knows: state, pages done and missing, rows, query."""
+    from ..api import list_fetches  # noqa: PLC0415 - --help needs no DuckDB
+
+    with talk.listening():
+        records = list_fetches(database)
+    text = "\n".join(fetch_text(record) for record in records) or f"{database} knows no fetches."
+    talk.result({"database": database, "fetches": [record.to_dict() for record in records]}, text)

@@ -1,0 +1,139 @@
+"""The flags that several commands share, and how their texts become the library's values."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from .talk import Talk
+
+if TYPE_CHECKING:
+    from ..query import ProfileFilters
+
+__all__ = ["connection_options", "filter_options", "filters_from", "talk_options"]
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+DEFAULT_DATABASE = "mixpanel.duckdb"
+
+
+def names_from(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Split property names at commas; quotes, as in CSV, keep a comma inside a name.
+
+    Raises:
+        click.BadParameter: The quotes do not match, or there is no name.
+    """
+    if not values:
+        return None
+    try:
+        rows = list(csv.reader(values, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise click.BadParameter(f"not a list of names: {error}.", ctx, parameter) from None
+    names = tuple(name for row in rows for name in row)
+    if not names:
+        raise click.BadParameter("no name is given; leave the option out to get all properties.", ctx, parameter)
+    return names
+
+
+def filters_from(given: Mapping[str, Any]) -> ProfileFilters:
+    """Keep the filters that were given; one ``--distinct-id`` asks for one profile, several for all of them."""
+    filters = {name: value for name, value in given.items() if value is not None and value != ()}
+    ids = filters.get("distinct_ids", ())
+    if len(ids) == 1:
+        filters["distinct_id"] = filters.pop("distinct_ids")[0]
+    return cast("ProfileFilters", filters)
+
+
+def _chain(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
+    def decorate(command: Decorated) -> Decorated:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Talk).quiet = value
+
+
+def _set_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Talk).verbose = value
+
+
+def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Talk).as_json = value
+
+
+filter_options = _chain(
+    click.option(
+        "--where", metavar="EXPR", help="""Only profiles for which this is true: properties["plan"] == "pro"."""
+    ),
+    click.option("--cohort", "cohort_id", type=int, metavar="ID", help="Only members of the cohort with this number."),
+    click.option(
+        "--include-all-users",
+        is_flag=True,
+        default=None,
+        help="With --cohort: also members that have no profile.",
+    ),
+    click.option(
+        "--output-properties",
+        metavar="NAMES",
+        multiple=True,
+        callback=names_from,
+        help="Only these properties, separated by commas; repeat it or quote a name that has a comma. Default: all.",
+    ),
+    click.option(
+        "--group-id",
+        "data_group_id",
+        metavar="ID",
+        help="Profiles of the group key with this number, instead of users.",
+    ),
+    click.option(
+        "--distinct-id", "distinct_ids", metavar="ID", multiple=True, help="Only the profile with this id; repeatable."
+    ),
+    click.option("--search", metavar="TEXT", help="Only profiles that the server finds by this text."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N profiles in all."),
+    click.option(
+        "--page-size",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Ask for N profiles a page; the server may lower it. Default: the server's, 1000.",
+    ),
+)
+
+connection_options = _chain(
+    click.option("--base-url", metavar="URL", help="Host to ask, such as https://eu.mixpanel.com, not the region's."),
+    click.option("--allow-http", is_flag=True, help="Accept a --base-url that is neither https nor loopback."),
+)
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_set_json, help="Print one JSON object instead of text."
+)
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_verbose,
+    help="Show the log, and where an unexpected error happened.",
+)
+talk_options = _chain(
+    json_option,
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_quiet,
+        help="No progress; only warnings and errors on standard error.",
+    ),
+    verbose_option,
+)
+
+
+def database_option(help_text: str, default: str | None = DEFAULT_DATABASE) -> Callable[[Decorated], Decorated]:
+    """Give ``--database`` with a help text of the command's own."""
+    return click.option("-d", "--database", default=default, show_default=bool(default), metavar="FILE", help=help_text)

@@ -1,0 +1,107 @@
+"""``mp-fetch profiles``: the main job."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import click
+
+from .options import connection_options, database_option, filter_options, filters_from, talk_options
+from .render import progress_for
+from .talk import Talk
+from .text import result_text
+
+__all__ = ["profiles"]
+
+MOST_WORKERS = 5
+_INCOMPLETE = 4
+_EPILOG = """\b
+Examples:
+  mp-fetch profiles
+  mp-fetch profiles pro_users --where 'properties["plan"] == "pro"'
+  mp-fetch profiles members --cohort 1234 --output-properties '$email,plan'
+  mp-fetch profiles --replace --json --quiet > result.json
+
+Interrupted or incomplete? The same command goes on from there: pages that are stored are not asked for again.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Fetch every matching profile into a table.")
+@click.argument("table", default="profiles")
+@database_option("DuckDB file; it is made if there is none.")
+@click.option("--parallel/--no-parallel", default=True, help="Several pages at a time (the default), or one.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Pages fetched at a time, 1 to 5. Default: 5.")
+@click.option("--replace", is_flag=True, help="Swap an existing table for the new one once that is complete.")
+@click.option("--merge", is_flag=True, help="Update profiles of an existing table and insert the rest.")
+@click.option(
+    "--resume/--no-resume", default=True, help="Go on where an earlier run ended (the default), or start over."
+)
+@click.option(
+    "--max-wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Give up, resumable, when the server's limits ask for more waiting than this in all. Default: no bound.",
+)
+@filter_options
+@connection_options
+@talk_options
+@click.pass_obj
+def profiles(
+    talk: Talk,
+    /,
+    *,
+    table: str,
+    database: str,
+    parallel: bool,
+    workers: int | None,
+    replace: bool,
+    merge: bool,
+    resume: bool,
+    max_wait: float | None,
+    base_url: str | None,
+    allow_http: bool,
+    **given: Any,
+) -> None:
+    """Fetch every matching profile into TABLE (default: profiles) of a DuckDB file."""
+    with talk.listening():
+        if_exists = _choice(replace=replace, merge=merge)
+        workers = _workers(workers, parallel, talk)
+        from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
+
+        progress = progress_for(talk)
+        talk.when_stopped = progress.stop_line
+        try:
+            result = fetch_profiles(
+                database,
+                table,
+                parallel=parallel,
+                max_workers=workers,
+                if_exists=if_exists,
+                resume=resume,
+                rate_limit_wait=max_wait,
+                observer=progress,
+                base_url=base_url,
+                allow_http=allow_http,
+                **filters_from(given),
+            )
+        finally:
+            progress.close()
+    talk.result(result.to_dict(), result_text(result, database, progress.notices))
+    if not result.is_complete:
+        click.get_current_context().exit(_INCOMPLETE)
+
+
+def _choice(*, replace: bool, merge: bool) -> Literal["error", "replace", "merge"]:
+    if replace and merge:
+        raise click.UsageError("--replace and --merge exclude each other.")
+    return "replace" if replace else "merge" if merge else "error"
+
+
+def _workers(workers: int | None, parallel: bool, talk: Talk) -> int | None:
+    if workers is None:
+        return None
+    if not parallel and workers > 1:
+        raise click.UsageError("--workers goes with --parallel; --no-parallel fetches one page at a time.")
+    if workers > MOST_WORKERS:
+        talk.warn(f"--workers {workers} is capped at {MOST_WORKERS}, the requests that a project may have at a time.")
+    return min(workers, MOST_WORKERS)

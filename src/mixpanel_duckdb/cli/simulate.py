@@ -1,0 +1,103 @@
+"""``mp-fetch simulate``: the simulator alone, for anybody's own tests."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import verbose_option
+from .run import Terminated
+from .talk import Talk
+
+if TYPE_CHECKING:
+    from ..simulator import Simulator
+
+__all__ = ["simulate"]
+
+_LOOK_AGAIN = 0.5
+_EPILOG = """\b
+Example:
+  mp-fetch simulate --profiles 5000 --latency 0.3
+
+Its first lines on standard output are the base URL and the environment variables to set; Ctrl-C ends it.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Serve a simulated project, for your own tests.")
+@click.option("--profiles", type=click.IntRange(min=0), default=25_000, show_default=True, help="Number of profiles.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one."
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds before each answer.",
+)
+@click.option(
+    "--page-size",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Profiles a page, unless a request asks for another number.",
+)
+@click.option("--uniform", is_flag=True, help="Plain profiles of about 1,000 bytes instead of realistic, odd ones.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides every value.")
+@verbose_option
+@click.pass_obj
+def simulate(
+    talk: Talk, /, *, profiles: int, port: int, latency: float, page_size: int, uniform: bool, seed: int
+) -> None:
+    """Serve a simulated Mixpanel project on 127.0.0.1 until Ctrl-C or SIGTERM."""
+    from ..simulator import Behaviour, Population, Simulator  # noqa: PLC0415 - --help needs no server
+
+    population = Population.uniform(profiles, seed=seed) if uniform else Population(profiles, seed=seed)
+    simulator = Simulator(population, behaviour=Behaviour(latency=latency, page_size=page_size), port=port)
+    talk.when_stopped = lambda: f"Stopped after {len(simulator.requests):,} requests."
+    with talk.listening(), _listening(simulator):
+        click.echo("\n".join([simulator.base_url, *_variables(simulator)]))
+        _serve(talk)
+
+
+@contextmanager
+def _listening(simulator: Simulator) -> Iterator[None]:
+    try:
+        simulator.start()
+    except OSError as error:
+        raise click.UsageError(f"Port {simulator.port} of 127.0.0.1: {error.strerror or error}.") from None
+    try:
+        yield
+    finally:
+        simulator.stop()
+
+
+def _variables(simulator: Simulator) -> list[str]:
+    account = simulator.account
+    values = {
+        "MP_API_BASE_URL": simulator.base_url,
+        "MP_USERNAME": account.username,
+        "MP_SECRET": account.secret,
+        "MP_PROJECT_ID": account.project_id,
+    }
+    lines = [f"export {name}={value}" for name, value in values.items()]
+    return ["unset MP_OAUTH_TOKEN", *lines] if os.environ.get("MP_OAUTH_TOKEN") else lines
+
+
+def _serve(talk: Talk) -> None:
+    """Wait for a signal: Ctrl-C is how this is meant to end, SIGTERM keeps its exit code."""
+    forever = threading.Event()
+    try:
+        while not forever.wait(_LOOK_AGAIN):
+            continue
+    except Terminated:
+        raise
+    except KeyboardInterrupt:
+        talk.note(talk.when_stopped())

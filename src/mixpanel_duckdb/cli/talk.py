@@ -1,0 +1,116 @@
+"""What one call of the command says: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import click
+
+from .screen import Screen
+
+__all__ = ["Talk", "redact"]
+
+_LOGGER = "mixpanel_duckdb"
+
+
+def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """Blank out the secrets of the environment, should any text ever carry one.
+
+    Example:
+        >>> redact("sent s3cret-word", {"MP_SECRET": "s3cret-word"})
+        'sent ***'
+    """
+    env = os.environ if environ is None else environ
+    secret, token = env.get("MP_SECRET", "").strip(), env.get("MP_OAUTH_TOKEN", "").strip()
+    pair = base64.b64encode(f"{env.get('MP_USERNAME', '').strip()}:{secret}".encode(errors="replace")).decode()
+    for word in (pair if secret else "", secret, token):
+        if len(word) > 3:
+            text = text.replace(word, "***")
+    return text
+
+
+@dataclass
+class Talk:
+    """The voice of one call.
+
+    Args:
+        as_json: Results, failures included, are one JSON object on standard output.
+        quiet: Of the talk, only warnings and errors are said.
+        verbose: The package's log and tracebacks are said too.
+        screen: Standard error.
+        when_stopped: Gives the line for a run that Ctrl-C or SIGTERM stopped.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    screen: Screen = field(default_factory=Screen)
+    when_stopped: Callable[[], str] = lambda: "Stopped."
+
+    def result(self, values: Mapping[str, Any], text: str) -> None:
+        """Say the outcome: ``values`` as one JSON object, or ``text``."""
+        click.echo(redact(json.dumps(values) if self.as_json else text))
+
+    def failure(self, text: str, values: Mapping[str, Any]) -> None:
+        """Say why there is no result; ``values`` are for those who asked for JSON."""
+        self.screen.line(redact(text))
+        if self.as_json:
+            click.echo(redact(json.dumps({"error": values})))
+
+    def note(self, text: str) -> None:
+        """Say something that is good to know."""
+        if not self.quiet:
+            self.screen.line(redact(text))
+
+    def warn(self, text: str) -> None:
+        """Say something that has to be known."""
+        self.screen.line(redact(f"Warning: {text}"))
+
+    def trace(self, error: BaseException) -> None:
+        """Show where an unexpected error happened, if details were asked for."""
+        if self.verbose:
+            self.screen.line(redact("".join(traceback.format_exception(error)).rstrip()))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Say the library's log records and warnings in this voice while the block runs."""
+        logger, handler = logging.getLogger(_LOGGER), _LogLines(self)
+        before = logger.level
+        logger.setLevel(logging.DEBUG if self.verbose else logging.WARNING)
+        logger.addHandler(handler)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("default", UserWarning)
+                warnings.showwarning = cast("Any", self._warned)
+                yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(before)
+
+    def _warned(self, message: Warning | str, category: type[Warning], *_: object) -> None:
+        if self.verbose or issubclass(category, UserWarning):
+            self.warn(str(message))
+
+
+class _LogLines(logging.Handler):
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self._talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.levelno < logging.WARNING:
+            self._talk.screen.line(redact(f"{record.levelname.lower()}: {text}"))
+            return
+        self._talk.warn(text)
+        if record.exc_info and record.exc_info[1]:
+            self._talk.trace(record.exc_info[1])

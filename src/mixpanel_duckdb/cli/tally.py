@@ -1,0 +1,117 @@
+"""The numbers behind a progress display: pages, rows, rate, time left, and the wait that holds the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ..progress import FetchPlan, ProfileBatchProgress, SilentObserver
+from .text import duration
+
+__all__ = ["Tally"]
+
+_REASONS = {
+    "quota": "hourly quota",
+    "concurrency": "too many requests at a time",
+    "shedding": "server is busy",
+}
+
+
+class Tally(SilentObserver):
+    """Counts what a run tells; renderers derive from it. Only the thread that called the run touches it.
+
+    Args:
+        say: Takes each notice of the run.
+        clock: Monotonic seconds; replaceable for tests.
+    """
+
+    def __init__(self, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._started = clock()
+        self._base = (0, 0)
+        self._held = 0.0
+        self._held_until = self._started
+        self.held_by = ""
+        self.plan: FetchPlan | None = None
+        self.pages = 0
+        self.rows = 0
+        self.failed = 0
+        self.notices: set[str] = set()
+
+    def planned(self, plan: FetchPlan) -> None:
+        """Count from where an earlier run has ended."""
+        self.plan = plan
+        self.pages, self.rows, self.failed = plan.resumed_pages, plan.resumed_rows, 0
+        self._base = (self.pages, self.rows)
+
+    def page_done(self, progress: ProfileBatchProgress) -> None:
+        """Count a page."""
+        self.pages, self.rows = progress.completed_pages, progress.cumulative_rows
+        self.failed += not progress.success
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        """Note until when all workers are held; the wait is not held against the rate."""
+        until = self._clock() + seconds
+        self._held += max(0.0, until - max(self._clock(), self._held_until))
+        self._held_until = max(self._held_until, until)
+        self.held_by = _REASONS.get(reason, reason)
+
+    def notice(self, text: str) -> None:
+        """Pass a notice on, and remember that it was."""
+        self.notices.add(text)
+        self._say(text)
+
+    def close(self) -> None:
+        """End the display."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._started
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which the server's limits hold the run from now on."""
+        return max(0.0, self._held_until - self._clock())
+
+    @property
+    def fraction(self) -> float:
+        """Share of the pages that are decided."""
+        return self.pages / self.plan.total_pages if self.plan and self.plan.total_pages else 0.0
+
+    def figures(self) -> list[str]:
+        """Say where the run is, most important part first."""
+        if self.plan is None:
+            return [*self._wait(), *(() if self.hold else ("asking for the first page",))]
+        pages = f"{self.pages:,}/{self.plan.total_pages:,} pages"
+        if self.failed:
+            pages += f" ({self.failed:,} failed)"
+        return [pages, *(self._wait() or self._pace())]
+
+    def stop_line(self) -> str:
+        """Say what a run leaves that was stopped, and how it goes on."""
+        if self.plan is None:
+            return "Stopped before any page was stored; the same command starts again."
+        return (
+            f"Stopped after {self.pages - self.failed:,} of {self.plan.total_pages:,} pages; "
+            "what arrived is stored, and the same command goes on from here."
+        )
+
+    def _wait(self) -> list[str]:
+        hold = self.hold
+        if hold < 0.5:
+            return []
+        at = datetime.now().astimezone() + timedelta(seconds=hold)
+        return [f"waiting until {at:%H:%M:%S}", f"({self.held_by}, {duration(hold)})"]
+
+    def _pace(self) -> list[str]:
+        profiles = f"{self.rows:,} profiles"
+        active = self.elapsed - (self._held - self.hold)
+        done, total = self.pages - self._base[0], self.plan.total_pages if self.plan else 0
+        if done <= 0 or active <= 0:
+            return [profiles]
+        rate = f"{(self.rows - self._base[1]) / active:,.0f}/s"
+        left = (total - self.pages) * active / done
+        return [profiles, rate, f"{duration(left)} left"] if left else [profiles, rate]
