@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
 
-__all__ = ["Database", "atomic", "literal", "quote", "storage_errors"]
+__all__ = ["Database", "atomic", "literal", "only_row", "quote", "storage_errors"]
 
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
-_SETTINGS = {"memory_limit": "256MB", "checkpoint_threshold": "256MB"}
+_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "128MB"}
 
 
 def quote(name: str) -> str:
@@ -78,6 +79,12 @@ def atomic(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):
             cursor.execute("ROLLBACK")
         raise
+
+
+def only_row(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+    """Give the first row, and leave no open result behind: it would hold a transaction, and so every checkpoint."""
+    rows = cursor.execute(sql, list(parameters)).fetchall()
+    return rows[0] if rows else None
 
 
 class Database:
@@ -149,9 +156,10 @@ class Database:
 
     def _stores_zstd(self) -> bool:
         """Whether this file's storage version can hold zstd; older files store such a column uncompressed."""
-        row = self.connection.execute(
-            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
-        ).fetchone()
+        row = only_row(
+            self.connection,
+            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()",
+        )
         found = re.match(r"v(\d+)\.(\d+)", str(row[0])) if row and row[0] else None
         return found is not None and (int(found[1]), int(found[2])) >= (1, 2)
 

@@ -28,6 +28,8 @@ _UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException)
 _BATCH = "_mixpanel_batch"
 
 _BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
+# Nesting deeper than the limit takes at least so many characters and brackets: cheap to ask, almost never true.
+_DEEP = f"strlen(properties) > {2 * MAX_NESTING} AND {_BRACKETS} > {MAX_NESTING}"
 _BODIES = "(SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS body)"
 _FAST = f"""
     SELECT page, p."$distinct_id" AS distinct_id, p."$properties" AS properties
@@ -58,7 +60,7 @@ _COLUMNS = f"""
 _STATISTICS = f"""
     SELECT page, count(*), count(*) FILTER (distinct_id IS NULL), count(*) FILTER (without_properties),
            count(*) FILTER (told_last_seen AND last_seen IS NULL),
-           count(*) FILTER ({_BRACKETS} > {MAX_NESTING}),
+           count(*) FILTER ({_DEEP}),
            count(*) FILTER (distinct_id IS NULL AND without_properties)
     FROM {_BATCH} GROUP BY page
 """
@@ -176,9 +178,10 @@ class PageWriter:
 
     def _load(self, bodies: dict[int, bytes], *, whole: bool = False) -> None:
         """Fill the batch with the rows of these bodies, as few and large statements as memory allows."""
-        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_BATCH} AS {_COLUMNS} ({_FAST})) LIMIT 0", [[], []])
+        into = f"CREATE OR REPLACE TEMP TABLE {_BATCH} AS"
         for indices, parts in _statements(bodies, whole=whole):
-            self._cursor.execute(f"INSERT INTO {_BATCH} {_COLUMNS} ({_FAST}))", [indices, parts])
+            self._cursor.execute(f"{into} {_COLUMNS} ({_FAST}))", [indices, parts])
+            into = f"INSERT INTO {_BATCH}"
 
     def _refusal(self, body: bytes) -> str | None:
         """Ask DuckDB why it cannot read a body; ``None`` if it can."""
@@ -210,9 +213,7 @@ class PageWriter:
             self._cursor.execute(f"INSERT INTO {_BATCH} {_COLUMNS} ({_CAREFUL}))", [[index], [mend(body)[0]]])
 
     def _flatten(self, counted: dict[int, _Counted]) -> None:
-        deep = self._cursor.execute(
-            f"SELECT rowid, page, properties FROM {_BATCH} WHERE {_BRACKETS} > {MAX_NESTING}"
-        ).fetchall()
+        deep = self._cursor.execute(f"SELECT rowid, page, properties FROM {_BATCH} WHERE {_DEEP}").fetchall()
         for row, page, text in deep:
             flat, values = flatten(text)
             if values:
@@ -265,5 +266,4 @@ def _statements(bodies: dict[int, bytes], *, whole: bool) -> Iterator[tuple[list
             indices.append(index)
             parts.append(part)
             size += len(part)
-    if parts:
-        yield indices, parts
+    yield indices, parts

@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
-from .database import atomic, quote
+from .database import atomic, only_row, quote
 
 __all__ = ["FETCHES", "PAGES", "QUERIES", "FetchRecord", "FetchSpec", "Journal", "utc_now"]
 
@@ -133,17 +133,18 @@ class Journal:
 
     def exists(self) -> bool:
         """Whether this database has a journal."""
-        found = self._cursor.execute(
+        found = only_row(
+            self._cursor,
             "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
             "AND schema_name = current_schema() AND table_name = ?",
             [FETCHES],
-        ).fetchone()
+        )
         return bool(found and found[0])
 
     def ensure(self) -> None:
         """Create the journal tables, or refuse a journal that a newer version wrote."""
         self._cursor.execute(_SCHEMA)
-        newest = self._cursor.execute(f"SELECT max(schema_version) FROM {FETCHES}").fetchone()
+        newest = only_row(self._cursor, f"SELECT max(schema_version) FROM {FETCHES}")
         if newest and newest[0] is not None and newest[0] > SCHEMA_VERSION:
             raise StorageError(
                 f"This database's journal has schema version {newest[0]}, newer than this package's {SCHEMA_VERSION}; "
@@ -238,11 +239,12 @@ class Journal:
 
     def odd_rows(self, fetch_id: str) -> tuple[int, ...]:
         """Sum up the odd rows of the committed pages, in the order of ``OddRows``."""
-        row = self._cursor.execute(
+        row = only_row(
+            self._cursor,
             "SELECT sum(without_distinct_id), sum(without_properties), sum(unreadable_last_seen), "
             f"sum(replaced_characters), sum(flattened_values) FROM {PAGES} WHERE fetch_id = ? AND state = 'committed'",
             [fetch_id],
-        ).fetchone()
+        )
         return tuple(int(value or 0) for value in row or ())
 
     def forget_history(self, records: list[FetchRecord]) -> None:
@@ -267,10 +269,11 @@ class Journal:
 
     def queries_last_hour(self, project_id: str, host: str) -> int:
         """Count the project's queries of the last hour that this database knows of."""
-        row = self._cursor.execute(
+        row = only_row(
+            self._cursor,
             f"SELECT count(*) FROM {QUERIES} WHERE project_id = ? AND host = ? AND asked_at > ?",
             [project_id, host, utc_now() - timedelta(hours=1)],
-        ).fetchone()
+        )
         return int(row[0]) if row else 0
 
 

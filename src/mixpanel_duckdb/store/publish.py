@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 
 from ..errors import StorageError, TableExistsError
-from .database import quote
+from .database import only_row, quote
 
 __all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "publish"]
 
@@ -53,11 +53,12 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
         TableExistsError: The table exists and ``if_exists`` is ``"error"``.
         StorageError: A view has that name, or a table to merge into has other columns.
     """
-    found = cursor.execute(
+    found = only_row(
+        cursor,
         "SELECT table_type FROM information_schema.tables WHERE table_catalog = current_database() "
         "AND table_schema = current_schema() AND lower(table_name) = lower(?)",
         [table],
-    ).fetchone()
+    )
     if found is None:
         return
     if if_exists == "error":
@@ -73,9 +74,10 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
 
 def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
     """Count rows and distinct profiles."""
-    row = cursor.execute(
-        f"SELECT count(*), count(DISTINCT distinct_id) + count(*) FILTER (distinct_id IS NULL) FROM {quote(staging)}"
-    ).fetchone()
+    row = only_row(
+        cursor,
+        f"SELECT count(*), count(DISTINCT distinct_id) + count(*) FILTER (distinct_id IS NULL) FROM {quote(staging)}",
+    )
     assert row is not None  # noqa: S101 - an aggregate without groups has one row
     return StagedRows(*row)
 
@@ -118,9 +120,10 @@ def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exis
 
 
 def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
-    row = cursor.execute(
+    row = only_row(
+        cursor,
         "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
         "AND table_schema = current_schema() AND lower(table_name) = lower(?)",
         [table],
-    ).fetchone()
+    )
     return bool(row and row[0])
