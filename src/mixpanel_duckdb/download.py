@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import current_thread
@@ -23,7 +23,7 @@ from .query import ProfileQuery
 from .source import PageSource
 from .store import PageReceipt, PageWrite
 from .store.journal import utc_now
-from .writer import PageSink, WriterThread
+from .writer import PageSink, Writer
 
 __all__ = ["Download", "PageEvent", "SessionPages"]
 
@@ -104,7 +104,7 @@ class Download:
         session: What page 0 promised.
         plan: The pages to fetch.
         control: Stop flag and counts of the run.
-        open_sink: Makes the writer's sink, on its thread.
+        sink: Where they go; closed at the end.
         workers: Fetch threads, 1 to 5.
     """
 
@@ -115,7 +115,7 @@ class Download:
         session: SessionPages,
         plan: PagePlan,
         control: FetchControl,
-        open_sink: Callable[[], PageSink],
+        sink: PageSink,
         workers: int,
     ) -> None:
         self._source = source
@@ -125,7 +125,7 @@ class Download:
         self._control = control
         self._workers = workers
         self._events: queue.SimpleQueue[PageEvent | _Ended] = queue.SimpleQueue()
-        self._writer = WriterThread(open_sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
+        self._writer = Writer(sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mp-fetch-page")
         self._futures: list[Future[None]] = []
 
@@ -222,18 +222,17 @@ class Download:
         if not self._writer.put(write):
             self._plan.unsettle(page.index, "the writer has ended")
 
-    def _written(self, group: Sequence[PageWrite], receipts: Sequence[PageReceipt]) -> None:
-        """On the writer's thread: settle each page of a group."""
-        for write, receipt in zip(group, receipts, strict=True):
-            if receipt.problem is None:
-                self._plan.committed(receipt.index)
-                odd = receipt.rows != write.expected_rows
-                problem = f"it has {receipt.rows} profiles instead of {write.expected_rows}" if odd else None
-                self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
-            else:
-                tries = ROUNDS if receipt.rows else _UNREADABLE_TRIES
-                again = self._plan.failed(receipt.index, receipt.problem, tries=tries)
-                self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
+    def _written(self, write: PageWrite, receipt: PageReceipt) -> None:
+        """On the writer's thread: settle a page."""
+        if receipt.problem is None:
+            self._plan.committed(receipt.index)
+            odd = receipt.rows != write.expected_rows
+            problem = f"it has {receipt.rows} profiles instead of {write.expected_rows}" if odd else None
+            self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
+        else:
+            tries = ROUNDS if receipt.rows else _UNREADABLE_TRIES
+            again = self._plan.failed(receipt.index, receipt.problem, tries=tries)
+            self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
 
     def _writer_ended(self, error: BaseException | None) -> None:
         self._events.put(_Ended(writer=True, error=error))

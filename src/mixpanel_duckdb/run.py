@@ -201,7 +201,7 @@ class FetchRun:
         plan = PagePlan(todo[1:] if first else todo)
         workers = max(1, min(self._options.workers, len(todo)))
         with Download(
-            self._source, query, session, plan, self._control, lambda: self._store.writer(fetch), workers
+            self._source, query, session, plan, self._control, self._store.writer(fetch), workers
         ) as download:
             download.start(first)
             for event in download.events():

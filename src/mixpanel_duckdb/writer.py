@@ -1,8 +1,11 @@
-"""The writer thread: drains the bounded queue of fetched pages into the store, in groups.
+"""The writer: drains the bounded queue of fetched pages into the store, in groups.
 
-Whatever waits in the queue becomes one group, one statement and one transaction: a slow network commits each page at
-once, and a fast one pays little for commits. Fetch threads put pages in; nothing else crosses between them and the
-writer. After a stop the queue is still drained, since its pages have been paid for.
+Whatever waits in the queue becomes one group: few and large statements, one transaction. A slow network commits each
+page at once, and a fast one pays little for commits. Two threads share the work, since DuckDB leaves Python alone in
+both: one parses a group in memory while the other, the only one that writes to the database, commits the one before.
+
+Fetch threads put pages in; nothing else crosses between them and the writer. After a stop the queue is still drained,
+since its pages have been paid for.
 """
 
 from __future__ import annotations
@@ -10,55 +13,66 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Protocol, TypeVar
 
-from .store import PageReceipt, PageWrite
+from .store import PageReceipt, PageWrite, StagedGroup
 
-__all__ = ["PageSink", "WriterThread"]
+__all__ = ["PageSink", "Writer"]
 
+_Item = TypeVar("_Item")
 _LOOK_AGAIN = 0.1
 _GROUP_BYTES = 24_000_000
 
 
 class PageSink(Protocol):
-    """Stores groups of pages; used by one thread."""
+    """Stores groups of pages; one thread stages while another commits."""
 
-    def write(self, pages: Sequence[PageWrite]) -> list[PageReceipt]:
+    def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
+        """Parse a group in memory."""
+
+    def commit(self, group: StagedGroup) -> Sequence[PageReceipt]:
         """Store a group in one transaction and say what became of each page."""
 
     def close(self) -> None:
         """Give back what it holds."""
 
 
-class WriterThread:
-    """One thread that writes; every other thread may call its methods.
+class Writer:
+    """The queue and its two threads; every other thread may call the methods.
 
     Args:
-        open_sink: Makes the sink, on the writer's thread.
+        sink: Where the pages go; closed when the threads have ended.
         capacity: Pages that may wait; a full queue holds the fetch threads back.
-        on_written: Called on the writer's thread with the pages and receipts of each committed group.
-        on_end: Called on the writer's thread with the error that ended it, or ``None``.
+        on_written: Called on the writing thread with each page of a group and its receipt.
+        on_end: Called on the writing thread with the error that ended it, or ``None``.
     """
 
     def __init__(
         self,
-        open_sink: Callable[[], PageSink],
+        sink: PageSink,
         capacity: int,
         *,
-        on_written: Callable[[Sequence[PageWrite], Sequence[PageReceipt]], None],
+        on_written: Callable[[PageWrite, PageReceipt], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
-        self._open_sink = open_sink
-        self._queue: queue.Queue[PageWrite] = queue.Queue(capacity)
+        self._sink = sink
         self._capacity = capacity
         self._on_written = on_written
         self._on_end = on_end
+        # None wakes whoever waits for more when there is no more.
+        self._pages: queue.Queue[PageWrite | None] = queue.Queue(capacity)
+        self._staged: queue.Queue[tuple[list[PageWrite], StagedGroup] | None] = queue.Queue(1)
         self._no_more = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mp-fetch-writer")
+        self._failed = threading.Event()
+        self._error: BaseException | None = None
+        self._stager = threading.Thread(target=self._stage_all, name="mp-fetch-stager")
+        self._writer = threading.Thread(target=self._write_all, name="mp-fetch-writer")
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        self._stager.start()
+        self._writer.start()
 
     def put(self, page: PageWrite) -> bool:
         """Hand a page over, waiting while the queue is full.
@@ -66,48 +80,79 @@ class WriterThread:
         Returns:
             False if the writer has ended and the page is lost.
         """
-        while self._thread.is_alive():
+        return self._hand_over(self._pages, page, self._stager)
+
+    def finish(self) -> None:
+        """Let the threads end once the queue is empty; nothing may be put after this."""
+        self._no_more.set()
+        with suppress(queue.Full):
+            self._pages.put_nowait(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads; say whether they have ended."""
+        if self._writer.ident is not None:
+            self._writer.join(timeout)
+        return not self._writer.is_alive()
+
+    def _hand_over(self, line: queue.Queue[_Item], item: _Item, taker: threading.Thread) -> bool:
+        while taker.is_alive() and not self._failed.is_set():
             try:
-                self._queue.put(page, timeout=_LOOK_AGAIN)
+                line.put(item, timeout=_LOOK_AGAIN)
             except queue.Full:
                 continue
             return True
         return False
 
-    def finish(self) -> None:
-        """Let the thread end once the queue is empty."""
-        self._no_more.set()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread; say whether it has ended."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        failure: BaseException | None = None
+    def _stage_all(self) -> None:
         try:
-            sink = self._open_sink()
-            try:
-                while group := self._next_group():
-                    self._on_written(group, sink.write(group))
-            finally:
-                sink.close()
+            while (pages := self._next_group()) and not self._failed.is_set():
+                self._hand_over(self._staged, (pages, self._sink.stage(pages)), self._writer)
+            self._hand_over(self._staged, None, self._writer)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
-            failure = error
-        self._on_end(failure)
+            self._fail(error)
+
+    def _write_all(self) -> None:
+        """Commit what is staged until the stager has no more, then end both."""
+        try:
+            while not self._failed.is_set():
+                try:
+                    staged = self._staged.get(timeout=_LOOK_AGAIN)
+                except queue.Empty:
+                    continue
+                if staged is None:
+                    break
+                pages, group = staged
+                for write, receipt in zip(pages, self._sink.commit(group), strict=True):
+                    self._on_written(write, receipt)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            self._fail(error)
+        self._end()
+
+    def _end(self) -> None:
+        self._stager.join()
+        try:
+            self._sink.close()
+        except BaseException as error:  # noqa: BLE001 - likewise
+            self._fail(error)
+        self._on_end(self._error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep the first error; what follows from it is of no interest."""
+        self._error = self._error or error
+        self._failed.set()
 
     def _next_group(self) -> list[PageWrite]:
         """Wait for a page and take along what waits behind it; empty when the run is over."""
         group: list[PageWrite] = []
         size = 0
-        while len(group) < self._capacity and size < _GROUP_BYTES:
+        while len(group) < self._capacity and size < _GROUP_BYTES and not self._failed.is_set():
             try:
-                page = self._queue.get(timeout=_LOOK_AGAIN) if not group else self._queue.get_nowait()
+                page = self._pages.get_nowait() if group else self._pages.get(timeout=_LOOK_AGAIN)
             except queue.Empty:
-                if group or (self._no_more.is_set() and self._queue.empty()):
-                    break
-                continue
-            group.append(page)
-            size += len(page.page.body)
+                page = None
+            if page is not None:
+                group.append(page)
+                size += len(page.page.body)
+            elif group or (self._no_more.is_set() and self._pages.empty()):
+                break
         return group

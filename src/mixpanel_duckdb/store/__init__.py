@@ -10,8 +10,17 @@
 ==============  =====================================================================================
 """
 
-from .ingest import PageReceipt, PageWrite, PageWriter
+from .ingest import PageReceipt, PageWrite, PageWriter, StagedGroup
 from .journal import FetchRecord, FetchSpec
 from .profiles import OpenFetch, ProfileStore
 
-__all__ = ["FetchRecord", "FetchSpec", "OpenFetch", "PageReceipt", "PageWrite", "PageWriter", "ProfileStore"]
+__all__ = [
+    "FetchRecord",
+    "FetchSpec",
+    "OpenFetch",
+    "PageReceipt",
+    "PageWrite",
+    "PageWriter",
+    "ProfileStore",
+    "StagedGroup",
+]

@@ -24,7 +24,7 @@ __all__ = ["Database", "atomic", "literal", "only_row", "quote", "storage_errors
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
-_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "128MB"}
+_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "64MB"}
 
 
 def quote(name: str) -> str:

@@ -1,14 +1,16 @@
-"""Page bodies to rows: SQL takes them apart, the writer thread commits them together with their journal.
+"""Page bodies to rows: SQL takes them apart in memory, the writer commits them together with their journal.
 
-A group of pages goes through three steps. Its bodies are parsed into a temporary table of this connection, where
-nothing is visible to anybody. Each page is counted there, so that a short or odd one is known before it is committed.
-Then the accepted pages are appended to the staging table and to the journal in one transaction.
+A group of pages goes through two steps, each on a thread and a cursor of its own: one group is parsed while the one
+before it is compressed and written. ``stage`` parses the bodies into a table of an attached in-memory database and
+counts each page there, so that a short or odd one is known before anything is stored. ``commit`` appends the accepted
+pages to the staging table of the file, and to the journal, in one transaction.
 
 Python touches a profile only where DuckDB would refuse it, or choke on it later (see ``fidelity``).
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +22,11 @@ from .database import Database, atomic, quote, storage_errors
 from .fidelity import MAX_NESTING, flatten, mend
 from .journal import PAGES, utc_now
 
-__all__ = ["PageReceipt", "PageWrite", "PageWriter"]
+__all__ = ["PageReceipt", "PageWrite", "PageWriter", "StagedGroup"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
 STATEMENT_BYTES = 12_000_000
 _UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException)
-_BATCH = "_mixpanel_batch"
 
 _BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
 # Nesting deeper than the limit takes at least so many characters and brackets: cheap to ask, almost never true.
@@ -62,7 +63,6 @@ _STATISTICS = f"""
            count(*) FILTER (told_last_seen AND last_seen IS NULL),
            count(*) FILTER ({_DEEP}),
            count(*) FILTER (distinct_id IS NULL AND without_properties)
-    FROM {_BATCH} GROUP BY page
 """
 
 
@@ -95,15 +95,11 @@ class PageReceipt:
         index: Index of the page.
         rows: Its rows.
         problem: Why it was not committed; ``None`` if it was.
-        replaced_characters: Characters that became U+FFFD.
-        flattened_values: Values too deep for DuckDB, stored as text.
     """
 
     index: int
     rows: int
     problem: str | None = None
-    replaced_characters: int = 0
-    flattened_values: int = 0
 
 
 @dataclass(slots=True)
@@ -120,47 +116,130 @@ class _Counted:
     flattened: int = 0
 
 
-class PageWriter:
-    """Appends pages to one staging table; belongs to the thread that uses it.
+@dataclass(frozen=True, slots=True)
+class StagedGroup:
+    """Pages parsed in memory, waiting for their commit.
 
     Args:
-        database: Where to write; the writer takes a cursor of its own.
+        table: Where their rows are.
+        pages: The pages that are to be stored.
+        receipts: One for each page of the group, those refused included.
+        counted: What was counted for each page.
+    """
+
+    table: str
+    pages: tuple[PageWrite, ...]
+    receipts: tuple[PageReceipt, ...]
+    counted: dict[int, _Counted]
+
+
+class PageWriter:
+    """Stores pages in one staging table; one thread may call ``stage`` while another calls ``commit``.
+
+    Args:
+        database: Where to write.
         fetch_id: The fetch in the journal.
         staging: The staging table's name.
     """
 
     def __init__(self, database: Database, fetch_id: str, staging: str) -> None:
-        self._cursor = database.cursor()
         self._fetch_id = fetch_id
         self._staging = staging
+        self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
+        self._groups = 0
+        self._owner = database.cursor()
+        with storage_errors("attach a database in memory"):
+            self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
+        self._stager = Stager(database.cursor())
+        self._cursor = database.cursor()
 
     def close(self) -> None:
-        """Give the cursor back, and with it the temporary table."""
+        """Give back the cursors and the memory."""
+        self._stager.close()
         self._cursor.close()
+        with storage_errors("detach the database in memory"):
+            self._owner.execute(f"DETACH {self._memory}")
+        self._owner.close()
 
-    def write(self, pages: Sequence[PageWrite]) -> list[PageReceipt]:
-        """Store a group of pages in one transaction.
+    def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
+        """Parse a group of pages into memory and judge each of them.
 
         Args:
             pages: At least one page, each index at most once.
 
+        Raises:
+            StorageError: DuckDB refuses for another reason than the bodies.
+        """
+        self._groups += 1
+        table = f"{self._memory}.group_{self._groups}"
+        with storage_errors(f"read page {_indices(pages)}"):
+            return self._stager.stage(pages, table)
+
+    def commit(self, group: StagedGroup) -> tuple[PageReceipt, ...]:
+        """Store the accepted pages of a group, rows and journal in one transaction.
+
         Returns:
-            A receipt for each page, in the same order: committed, or refused with the reason.
+            A receipt for each page of the group: committed, or refused with the reason.
 
         Raises:
             StorageError: DuckDB or the disk refused; none of the group is committed.
         """
-        with storage_errors(f"store page {', '.join(str(each.page.index) for each in pages)}"):
-            replaced, unreadable = self._parse(pages)
-            counted = self._count(pages, replaced)
-            receipts = [self._judge(each, counted, unreadable) for each in pages]
-            accepted = {receipt.index for receipt in receipts if receipt.problem is None}
-            if accepted:
-                self._commit([each for each in pages if each.page.index in accepted], counted)
-            return receipts
+        with storage_errors(f"store page {_indices(group.pages)}"):
+            if group.pages:
+                with atomic(self._cursor):
+                    self._append(group)
+            self._cursor.execute(f"DROP TABLE {group.table}")
+        return group.receipts
+
+    def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:
+        """Stage and commit at once, for whoever has one thread only."""
+        return self.commit(self.stage(pages))
+
+    def _append(self, group: StagedGroup) -> None:
+        entries = [self._entry(each, group.counted.get(each.page.index, _Counted())) for each in group.pages]
+        accepted = "" if len(group.pages) == len(group.receipts) else " WHERE list_contains($1, page)"
+        self._cursor.execute(
+            f"INSERT INTO {quote(self._staging)} "
+            f"SELECT distinct_id, properties, last_seen FROM {group.table}{accepted}",
+            [[each.page.index for each in group.pages]] if accepted else [],
+        )
+        marks = f"({', '.join('?' * len(entries[0]))})"
+        self._cursor.execute(
+            f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
+            [value for entry in entries for value in entry],
+        )
+
+    def _entry(self, write: PageWrite, found: _Counted) -> list[object]:
+        """The journal row of a page, in the order of its columns."""
+        return [
+            self._fetch_id, write.page.index, "committed", found.rows, len(write.page.body), None,
+            write.requested_at, write.received_at, utc_now(), write.worker, found.without_distinct_id,
+            found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened,
+        ]  # fmt: skip
+
+
+class Stager:
+    """Parses groups of bodies through one cursor; belongs to the thread that uses it."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._table = ""
+
+    def close(self) -> None:
+        """Give the cursor back."""
+        self._cursor.close()
+
+    def stage(self, pages: Sequence[PageWrite], table: str) -> StagedGroup:
+        """Parse, count and judge a group; see :meth:`PageWriter.stage`."""
+        self._table = table
+        replaced, unreadable = self._parse(pages)
+        counted = self._count(pages, replaced)
+        receipts = tuple(_judge(each, counted, unreadable) for each in pages)
+        accepted = {receipt.index for receipt in receipts if receipt.problem is None}
+        return StagedGroup(table, tuple(each for each in pages if each.page.index in accepted), receipts, counted)
 
     def _parse(self, pages: Sequence[PageWrite]) -> tuple[dict[int, int], dict[int, str]]:
-        """Load the batch; mend what DuckDB refuses, and leave out what stays unreadable.
+        """Load the group; mend what DuckDB refuses, and leave out what stays unreadable.
 
         Returns:
             Replaced characters by page, and the reason by page for those that cannot be read.
@@ -177,22 +256,22 @@ class PageWriter:
         return {}, {}
 
     def _load(self, bodies: dict[int, bytes], *, whole: bool = False) -> None:
-        """Fill the batch with the rows of these bodies, as few and large statements as memory allows."""
-        into = f"CREATE OR REPLACE TEMP TABLE {_BATCH} AS"
+        """Fill the group's table with the rows of these bodies, as few and large statements as memory allows."""
+        into = f"CREATE OR REPLACE TABLE {self._table} AS"
         for indices, parts in _statements(bodies, whole=whole):
             self._cursor.execute(f"{into} {_COLUMNS} ({_FAST}))", [indices, parts])
-            into = f"INSERT INTO {_BATCH}"
+            into = f"INSERT INTO {self._table}"
 
     def _refusal(self, body: bytes) -> str | None:
         """Ask DuckDB why it cannot read a body; ``None`` if it can."""
         try:
-            self._cursor.execute(f"SELECT count(*) FROM ({_FAST})", [[0], [body]])
+            self._cursor.execute(f"SELECT count(*) FROM ({_FAST})", [[0], [body]]).fetchall()
         except _UNREADABLE as error:
             return f"the rows are not valid JSON ({str(error).splitlines()[0][:200]})"
         return None
 
     def _count(self, pages: Sequence[PageWrite], replaced: dict[int, int]) -> dict[int, _Counted]:
-        """Count each page in the batch; take entries that are no profiles, and very deep values, the slower way."""
+        """Count each page of the group; take entries that are no profiles, and very deep values, the slower way."""
         counted = self._statistics()
         shapeless = {index for index, each in counted.items() if each.shapeless}
         if shapeless:
@@ -205,52 +284,35 @@ class PageWriter:
         return counted
 
     def _statistics(self) -> dict[int, _Counted]:
-        return {index: _Counted(*counts) for index, *counts in self._cursor.execute(_STATISTICS).fetchall()}
+        rows = self._cursor.execute(f"{_STATISTICS} FROM {self._table} GROUP BY page").fetchall()
+        return {index: _Counted(*counts) for index, *counts in rows}
 
     def _reload_carefully(self, bodies: dict[int, bytes]) -> None:
-        self._cursor.execute(f"DELETE FROM {_BATCH} WHERE list_contains($1, page)", [list(bodies)])
+        self._cursor.execute(f"DELETE FROM {self._table} WHERE list_contains($1, page)", [list(bodies)])
         for index, body in bodies.items():
-            self._cursor.execute(f"INSERT INTO {_BATCH} {_COLUMNS} ({_CAREFUL}))", [[index], [mend(body)[0]]])
+            self._cursor.execute(f"INSERT INTO {self._table} {_COLUMNS} ({_CAREFUL}))", [[index], [mend(body)[0]]])
 
     def _flatten(self, counted: dict[int, _Counted]) -> None:
-        deep = self._cursor.execute(f"SELECT rowid, page, properties FROM {_BATCH} WHERE {_DEEP}").fetchall()
+        deep = self._cursor.execute(f"SELECT rowid, page, properties FROM {self._table} WHERE {_DEEP}").fetchall()
         for row, page, text in deep:
             flat, values = flatten(text)
             if values:
                 counted[page].flattened += values
-                self._cursor.execute(f"UPDATE {_BATCH} SET properties = $1 WHERE rowid = $2", [flat, row])
+                self._cursor.execute(f"UPDATE {self._table} SET properties = $1 WHERE rowid = $2", [flat, row])
 
-    @staticmethod
-    def _judge(write: PageWrite, counted: dict[int, _Counted], unreadable: dict[int, str]) -> PageReceipt:
-        index = write.page.index
-        if index in unreadable:
-            return PageReceipt(index, 0, unreadable[index])
-        found = counted.get(index, _Counted())
-        if write.expected_rows not in (None, found.rows) and not write.last_try:
-            return PageReceipt(index, found.rows, f"it has {found.rows} profiles instead of {write.expected_rows}")
-        return PageReceipt(index, found.rows, None, found.replaced, found.flattened)
 
-    def _commit(self, pages: list[PageWrite], counted: dict[int, _Counted]) -> None:
-        now = utc_now()
-        entries = []
-        for each in pages:
-            found = counted.get(each.page.index, _Counted())
-            entries.append(
-                [self._fetch_id, each.page.index, "committed", found.rows, len(each.page.body), None,
-                 each.requested_at, each.received_at, now, each.worker, found.without_distinct_id,
-                 found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened]
-            )  # fmt: skip
-        marks = f"({', '.join('?' * len(entries[0]))})"
-        with atomic(self._cursor):
-            self._cursor.execute(
-                f"INSERT INTO {quote(self._staging)} SELECT distinct_id, properties, last_seen FROM {_BATCH} "
-                "WHERE list_contains($1, page)",
-                [[each.page.index for each in pages]],
-            )
-            self._cursor.execute(
-                f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
-                [value for entry in entries for value in entry],
-            )
+def _judge(write: PageWrite, counted: dict[int, _Counted], unreadable: dict[int, str]) -> PageReceipt:
+    index = write.page.index
+    if index in unreadable:
+        return PageReceipt(index, 0, unreadable[index])
+    found = counted.get(index, _Counted())
+    if write.expected_rows not in (None, found.rows) and not write.last_try:
+        return PageReceipt(index, found.rows, f"it has {found.rows} profiles instead of {write.expected_rows}")
+    return PageReceipt(index, found.rows, None)
+
+
+def _indices(pages: Sequence[PageWrite]) -> str:
+    return ", ".join(str(each.page.index) for each in pages) or "none"
 
 
 def _statements(bodies: dict[int, bytes], *, whole: bool) -> Iterator[tuple[list[int], list[bytes]]]:

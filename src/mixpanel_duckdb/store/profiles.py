@@ -201,7 +201,7 @@ class ProfileStore:
         return replace(fetch, session_id=session_id, total=total, page_size=page_size, as_of_timestamp=as_of_timestamp)
 
     def writer(self, fetch: OpenFetch) -> PageWriter:
-        """Give the object that commits pages; it belongs to one thread, the writer's."""
+        """Give the object that stages and commits pages, for the threads of one download."""
         return PageWriter(self._database, fetch.fetch_id, fetch.staging)
 
     def staged(self, fetch: OpenFetch) -> StagedRows:
