@@ -2,8 +2,8 @@
 
 ``run`` is the one place where errors and signals become exit codes; ``talk`` and ``screen`` are what is said and
 where; ``options`` the flags that commands share; ``tally`` and ``render`` the progress; ``text`` the wording of
-results; ``profiles``, ``inspect``, ``demo`` and ``simulate`` the commands. What needs DuckDB, httpx or pydantic is imported
-inside a command, so that ``--help`` answers at once.
+results; ``profiles``, ``inspect``, ``demo`` and ``simulate`` the commands. What needs DuckDB, httpx or pydantic is
+imported inside a command, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

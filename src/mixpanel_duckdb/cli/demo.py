@@ -70,14 +70,12 @@ def _fetch(talk: Talk, simulator: Simulator, database: str, *, parallel: bool) -
     from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
     from ..credentials import Credentials  # noqa: PLC0415
 
-    account = simulator.account
-    credentials = Credentials(username=account.username, secret=account.secret, project_id=account.project_id)
     progress = progress_for(talk)
     try:
         result = fetch_profiles(
             database,
             PARALLEL if parallel else SEQUENTIAL,
-            credentials=credentials,
+            credentials=Credentials.from_env(simulator.environment()),
             base_url=simulator.base_url,
             parallel=parallel,
             if_exists="replace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import click
@@ -69,7 +70,7 @@ def profiles(
         from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
 
         progress = progress_for(talk)
-        talk.when_stopped = progress.stop_line
+        talk.when_stopped = partial(progress.stop_line, resumes=resume)
         try:
             result = fetch_profiles(
                 database,

@@ -23,10 +23,10 @@ _SHORTEST_BAR = 8
 def progress_for(talk: Talk) -> Tally:
     """Choose the display: none for ``--quiet``, a bar on a terminal, a heartbeat elsewhere."""
     if talk.quiet:
-        return Tally(talk.note)
+        return Tally(talk.notice)
     if talk.screen.redraws:
-        return Bar(talk.note, talk.screen)
-    return Heartbeat(talk.note, talk.screen)
+        return Bar(talk.notice, talk.screen)
+    return Heartbeat(talk.notice, talk.screen)
 
 
 def bar_line(figures: list[str], fraction: float, width: int, strokes: str = "=-") -> str:

@@ -80,14 +80,7 @@ def _listening(simulator: Simulator) -> Iterator[None]:
 
 
 def _variables(simulator: Simulator) -> list[str]:
-    account = simulator.account
-    values = {
-        "MP_API_BASE_URL": simulator.base_url,
-        "MP_USERNAME": account.username,
-        "MP_SECRET": account.secret,
-        "MP_PROJECT_ID": account.project_id,
-    }
-    lines = [f"export {name}={value}" for name, value in values.items()]
+    lines = [f"export {name}={value}" for name, value in simulator.environment().items()]
     return ["unset MP_OAUTH_TOKEN", *lines] if os.environ.get("MP_OAUTH_TOKEN") else lines
 
 

@@ -71,6 +71,11 @@ class Talk:
         if not self.quiet:
             self.screen.line(redact(text))
 
+    def notice(self, text: str) -> None:
+        """Say a notice of the library, unless its log is shown, which has it too."""
+        if not self.verbose:
+            self.note(f"Note: {text}")
+
     def warn(self, text: str) -> None:
         """Say something that has to be known."""
         self.screen.line(redact(f"Warning: {text}"))

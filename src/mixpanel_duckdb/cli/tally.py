@@ -90,13 +90,18 @@ class Tally(SilentObserver):
             pages += f" ({self.failed:,} failed)"
         return [pages, *(self._wait() or self._pace())]
 
-    def stop_line(self) -> str:
-        """Say what a run leaves that was stopped, and how it goes on."""
+    def stop_line(self, *, resumes: bool = True) -> str:
+        """Say what a run leaves that was stopped, and how it goes on.
+
+        Args:
+            resumes: Whether the same command would go on where this one was stopped.
+        """
         if self.plan is None:
             return "Stopped before any page was stored; the same command starts again."
+        again = "goes on" if resumes else "without --no-resume goes on"
         return (
             f"Stopped after {self.pages - self.failed:,} of {self.plan.total_pages:,} pages; "
-            "what arrived is stored, and the same command goes on from here."
+            f"what arrived is stored, and the same command {again} from here."
         )
 
     def _wait(self) -> list[str]:

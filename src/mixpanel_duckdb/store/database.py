@@ -24,7 +24,8 @@ __all__ = ["Database", "atomic", "literal", "only_row", "quote", "storage_errors
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
-_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "64MB"}
+# Three threads of ours work at a time; more inside DuckDB cost more than they bring (docs/storage.md).
+_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "64MB", "threads": "1"}
 
 
 def quote(name: str) -> str:
