@@ -1,8 +1,3 @@
-"""The version, read from the installed package so that it is written down once."""
+"""The version, written down once: the build reads it from here."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("mixpanel-duckdb")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0.0.0"
+__version__ = "0.1.0"
