@@ -22,7 +22,9 @@ __all__ = ["PageSink", "Writer"]
 
 _Item = TypeVar("_Item")
 _LOOK_AGAIN = 0.1
-_GROUP_BYTES = 24_000_000
+_GROUP_BYTES = 8_000_000
+# Parsed groups that may wait while a checkpoint compresses a row group.
+_STAGED_GROUPS = 6
 
 
 class PageSink(Protocol):
@@ -62,7 +64,7 @@ class Writer:
         self._on_end = on_end
         # None wakes whoever waits for more when there is no more.
         self._pages: queue.Queue[PageWrite | None] = queue.Queue(capacity)
-        self._staged: queue.Queue[tuple[list[PageWrite], StagedGroup] | None] = queue.Queue(1)
+        self._staged: queue.Queue[tuple[list[PageWrite], StagedGroup] | None] = queue.Queue(_STAGED_GROUPS)
         self._no_more = threading.Event()
         self._failed = threading.Event()
         self._error: BaseException | None = None

@@ -25,7 +25,7 @@ IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
 # Three threads of ours work at a time; more inside DuckDB cost more than they bring (docs/storage.md).
-_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "64MB", "threads": "1"}
+_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "1GB", "threads": "1"}
 
 
 def quote(name: str) -> str:
@@ -100,21 +100,24 @@ class Database:
     """
 
     def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
-        self._tuned = False
+        self.tuned = False
         self.path: str | None = None
         if isinstance(source, duckdb.DuckDBPyConnection):
-            self._owned = False
             self._source = source
-            self.connection = source.cursor()
         else:
-            self._owned = True
             self.path = os.fspath(source)
-            self.connection = self._source = self._open(self.path)
-            self._tune()
+            self._source = self._open(self.path)
+            self._tune(self._source)
+        # What is closed here must not close a caller's connection, nor a database in memory that a result still reads.
+        self.connection = self._source if self._on_disk else self._source.cursor()
         self.zstd = self._stores_zstd()
 
     def __repr__(self) -> str:
         return f"Database({self.path or 'a connection'!r})"
+
+    @property
+    def _on_disk(self) -> bool:
+        return self.path is not None and self.path != IN_MEMORY
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of its own to whoever works on another thread."""
@@ -127,16 +130,12 @@ class Database:
         A file is opened when somebody reads; a database in memory lives on as long as the result does; a caller's
         connection stays the caller's to close.
         """
-        if not self._owned:
-            return self._source.cursor
-        if self.path is None or self.path == IN_MEMORY:
-            return self.cursor().cursor
-        return partial(_connect, self.path)
+        return partial(_connect, os.path.abspath(self.path)) if self.path and self._on_disk else self._source.cursor
 
     def close(self) -> None:
         """Close what was opened here; a caller's instance keeps none of our settings."""
         with suppress(duckdb.Error):
-            if self._tuned and self.path != IN_MEMORY:
+            if self.tuned and self._on_disk:
                 for name in _SETTINGS:
                     self.connection.execute(f"RESET GLOBAL {name}")
         self.connection.close()
@@ -148,12 +147,12 @@ class Database:
                 _create_file(path)
             return duckdb.connect(path)
 
-    def _tune(self) -> None:
-        alone = self.connection.execute("FROM duckdb_connection_count()").fetchall() == [(1,)]
+    def _tune(self, connection: duckdb.DuckDBPyConnection) -> None:
+        alone = connection.execute("FROM duckdb_connection_count()").fetchall() == [(1,)]
         if alone:
             for name, value in _SETTINGS.items():
-                self.connection.execute(f"SET GLOBAL {name} = {literal(value)}")
-            self._tuned = True
+                connection.execute(f"SET GLOBAL {name} = {literal(value)}")
+            self.tuned = True
 
     def _stores_zstd(self) -> bool:
         """Whether this file's storage version can hold zstd; older files store such a column uncompressed."""

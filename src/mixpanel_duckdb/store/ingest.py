@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,8 @@ __all__ = ["PageReceipt", "PageWrite", "PageWriter", "StagedGroup"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
 STATEMENT_BYTES = 12_000_000
+# A checkpoint compresses every row group that has changed, so one for each full row group compresses each once.
+_ROW_GROUP = 122_880
 _UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException)
 
 _BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
@@ -147,6 +150,8 @@ class PageWriter:
         self._staging = staging
         self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
         self._groups = 0
+        self._unwritten = 0
+        self._tuned = database.tuned
         self._owner = database.cursor()
         with storage_errors("attach a database in memory"):
             self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
@@ -189,11 +194,20 @@ class PageWriter:
                 with atomic(self._cursor):
                     self._append(group)
             self._cursor.execute(f"DROP TABLE {group.table}")
+            self._checkpoint(sum(receipt.rows for receipt in group.receipts))
         return group.receipts
 
     def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:
         """Stage and commit at once, for whoever has one thread only."""
         return self.commit(self.stage(pages))
+
+    def _checkpoint(self, rows: int) -> None:
+        """Compress what has filled a row group; a caller's database checkpoints as its own settings say."""
+        self._unwritten += rows
+        if self._tuned and self._unwritten >= _ROW_GROUP:
+            with suppress(duckdb.TransactionException):  # somebody else in this process is writing: later, then
+                self._cursor.execute("CHECKPOINT")
+            self._unwritten %= _ROW_GROUP
 
     def _append(self, group: StagedGroup) -> None:
         entries = [self._entry(each, group.counted.get(each.page.index, _Counted())) for each in group.pages]
