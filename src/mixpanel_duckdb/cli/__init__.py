@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import click
 
+from .._version import __version__
 from .demo import demo
 from .inspect import plan, status
 from .profiles import profiles
@@ -39,7 +40,7 @@ _EPILOG = "\n".join(
 
 
 @click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", package_name="mixpanel-duckdb", prog_name="mp-fetch")
+@click.version_option(__version__, "-V", "--version", prog_name="mp-fetch")
 def main() -> None:
     """Fetch every profile of a Mixpanel project into a DuckDB table: in parallel, resumable, proven complete."""
 

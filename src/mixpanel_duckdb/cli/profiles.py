@@ -87,7 +87,7 @@ def profiles(
             )
         finally:
             progress.close()
-    talk.result(result.to_dict(), result_text(result, database, progress.notices))
+    talk.result(result.to_dict(), result_text(result, database, talk.told))
     if not result.is_complete:
         click.get_current_context().exit(_INCOMPLETE)
 

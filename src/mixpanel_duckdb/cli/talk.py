@@ -47,6 +47,7 @@ class Talk:
         quiet: Of the talk, only warnings and errors are said.
         verbose: The package's log and tracebacks are said too.
         screen: Standard error.
+        told: Notices of the library that were said.
         when_stopped: Gives the line for a run that Ctrl-C or SIGTERM stopped.
     """
 
@@ -54,6 +55,7 @@ class Talk:
     quiet: bool = False
     verbose: bool = False
     screen: Screen = field(default_factory=Screen)
+    told: set[str] = field(default_factory=set)
     when_stopped: Callable[[], str] = lambda: "Stopped."
 
     def result(self, values: Mapping[str, Any], text: str) -> None:
@@ -73,6 +75,8 @@ class Talk:
 
     def notice(self, text: str) -> None:
         """Say a notice of the library, unless its log is shown, which has it too."""
+        if self.verbose or not self.quiet:
+            self.told.add(text)
         if not self.verbose:
             self.note(f"Note: {text}")
 

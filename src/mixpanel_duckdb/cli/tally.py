@@ -38,7 +38,6 @@ class Tally(SilentObserver):
         self.pages = 0
         self.rows = 0
         self.failed = 0
-        self.notices: set[str] = set()
 
     def planned(self, plan: FetchPlan) -> None:
         """Count from where an earlier run has ended."""
@@ -59,8 +58,7 @@ class Tally(SilentObserver):
         self.held_by = _REASONS.get(reason, reason)
 
     def notice(self, text: str) -> None:
-        """Pass a notice on, and remember that it was."""
-        self.notices.add(text)
+        """Pass a notice on."""
         self._say(text)
 
     def close(self) -> None:

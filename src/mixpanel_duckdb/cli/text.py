@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def _cell(value: object) -> str:
     return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
-def result_text(result: ParallelProfileFetchResult, database: str, told: Iterable[str] = ()) -> str:
+def result_text(result: ParallelProfileFetchResult, database: str, told: Collection[str] = ()) -> str:
     """Say how a fetch ended.
 
     Args:
@@ -96,7 +96,7 @@ def result_text(result: ParallelProfileFetchResult, database: str, told: Iterabl
     lines += [f"  page {index}: {error}" for index, error in result.errors[:_MOST_ERRORS]]
     if len(result.errors) > _MOST_ERRORS:
         lines.append(f"  missing pages: {page_list(result.failed_page_indices)}")
-    lines += [f"  {notice}" for notice in result.notices if notice not in set(told)]
+    lines += [f"  {notice}" for notice in result.notices if notice not in told]
     return "\n".join(lines)
 
 

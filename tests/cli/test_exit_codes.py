@@ -1,0 +1,77 @@
+"""Every way to end has its code, one sentence, and an object for those who asked for JSON."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cli.command import MpFetch
+from mixpanel_duckdb.cli import main
+from mixpanel_duckdb.simulator import Fault
+
+USAGE = [
+    (["profiles", "--workers", 0], "--workers"),
+    (["profiles", "--replace", "--merge"], "exclude each other"),
+    (["profiles", "--no-parallel", "--workers", 3], "goes with --parallel"),
+    (["profiles", "--include-all-users"], "goes with cohort_id only"),
+    (["profiles", "--cohort", 0], "cohort_id"),
+    (["profiles", "--group-id", "companies"], "numeric id"),
+    (["profiles", "--output-properties", ""], "no name is given"),
+    (["profiles", "--output-properties", 'a,"b'], "--output-properties"),
+    (["profiles", "--secret", "x"], "--secret"),
+    (["profils"], "profils"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), USAGE)
+def test_a_mistake_in_the_words_exits_with_2_and_asks_nothing(simulator, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner(env=simulator.environment()).invoke(main, [str(word) for word in [*words, "--json"]])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert json.loads(done.stdout)["error"]["message"]
+    assert simulator.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_credentials_exit_with_3_and_name_the_variables(tmp_path):
+    done = MpFetch(tmp_path)("profiles", "--json")
+    assert done.code == 3
+    assert "MP_USERNAME" in done.err
+    assert done.json["error"]["code"] == "credentials"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refused_credentials_exit_with_3_and_are_not_shown(simulator, tmp_path):
+    done = MpFetch(tmp_path, {**simulator.environment(), "MP_SECRET": "wr0ng-secret"})("profiles", "-v", "--json")
+    assert done.code == 3
+    assert "wr0ng-secret" not in done.out + done.err
+
+
+def test_a_host_in_the_clear_exits_with_3(mp_fetch):
+    assert mp_fetch("profiles", "--base-url", "http://192.0.2.1").code == 3
+
+
+def test_a_refusal_of_the_server_exits_with_1_and_gives_its_words(mp_fetch):
+    done = mp_fetch("profiles", "--where", 'properties["plan', "--json")
+    assert done.code == 1
+    assert done.json["error"]["status"] == 400
+    assert done.json["error"]["server_text"] in done.err
+
+
+def test_a_wait_longer_than_allowed_exits_with_4(mp_fetch, simulator):
+    simulator.add_fault(Fault("quota", page=0, attempts=None, retry_after=900))
+    done = mp_fetch("profiles", "--max-wait", 2, "--json")
+    assert (done.code, done.json["error"]["code"]) == (4, "rate_limit")
+
+
+def test_a_folder_that_is_not_there_exits_with_5(mp_fetch):
+    done = mp_fetch("profiles", "--database", "nowhere/mixpanel.duckdb", "--json")
+    assert (done.code, done.json["error"]["code"]) == (5, "storage")
+
+
+def test_a_file_that_is_no_database_exits_with_5(mp_fetch, tmp_path):
+    (tmp_path / "notes.duckdb").write_text("not a database, but longer than a header of one" * 100)
+    done = mp_fetch("status", "--database", "notes.duckdb")
+    assert done.code == 5
+    assert "Traceback" not in done.err

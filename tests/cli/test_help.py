@@ -1,0 +1,58 @@
+"""Help is quick and complete."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from mixpanel_duckdb._version import __version__
+from mixpanel_duckdb.cli import EXIT_CODES, main
+
+WITHOUT_PACKAGE = """
+import sys, types
+package = types.ModuleType("mixpanel_duckdb")
+package.__path__ = [sys.argv.pop()]
+sys.modules["mixpanel_duckdb"] = package
+from mixpanel_duckdb._version import __version__
+from mixpanel_duckdb.cli import main
+main(["profiles", "--help"], standalone_mode=False)
+heavy = {"duckdb", "httpx", "pydantic"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_help_needs_neither_duckdb_nor_httpx_nor_pydantic():
+    import mixpanel_duckdb
+
+    words = [sys.executable, "-c", WITHOUT_PACKAGE, mixpanel_duckdb.__path__[0]]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "--output-properties" in said.stdout
+
+
+def test_the_console_script_is_the_same_command():
+    script = Path(sys.executable).with_name("mp-fetch")
+    said = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert said == f"mp-fetch, version {__version__}\n"
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_option_has_a_sentence_of_help(name):
+    for parameter in main.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help.endswith("."), parameter.help
+
+
+def test_no_option_takes_a_secret():
+    for command in main.commands.values():
+        for parameter in command.params:
+            assert not {"secret", "token", "password", "username"} & set(str(parameter.name).split("_"))
+
+
+def test_the_help_lists_commands_variables_and_exit_codes():
+    text = main.get_help(click.Context(main, info_name="mp-fetch"))
+    for word in (*main.commands, "MP_USERNAME", "MP_OAUTH_TOKEN", *EXIT_CODES.values()):
+        assert word in text
