@@ -142,6 +142,19 @@ def test_rate_and_time_left_leave_out_waits_and_what_an_earlier_run_did():
     assert tally.figures() == ["5/10 pages", "500 profiles", "50/s", "0:10 left"]
 
 
+def test_time_left_counts_down_between_pages_and_the_rate_sinks_only_in_a_stall():
+    clock = Clock()
+    tally = Tally(print, clock=clock)
+    tally.planned(PLAN)
+    clock.now += 2
+    tally.page_done(page(2))
+    assert tally.figures()[2:] == ["100/s", "0:08 left"]
+    clock.now += 3
+    assert tally.figures()[2:] == ["100/s", "0:05 left"]
+    clock.now += 5
+    assert tally.figures()[2] == "20/s"
+
+
 def test_failed_pages_are_counted_apart():
     tally = Tally(print, clock=Clock())
     tally.planned(PLAN)

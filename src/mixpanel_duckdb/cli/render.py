@@ -34,7 +34,7 @@ def bar_line(figures: list[str], fraction: float, width: int, strokes: str = "=-
 
     Example:
         >>> bar_line(["3/4 pages", "3,000 profiles"], 0.75, 40)
-        '=======---  3/4 pages  3,000 profiles'
+        '=========----  3/4 pages  3,000 profiles'
     """
     text = figures[0]
     for figure in figures[1:]:

@@ -11,6 +11,7 @@ from .text import duration
 
 __all__ = ["Tally"]
 
+_STALL = 6
 _REASONS = {
     "quota": "hourly quota",
     "concurrency": "too many requests at a time",
@@ -31,6 +32,7 @@ class Tally(SilentObserver):
         self._clock = clock
         self._started = clock()
         self._base = (0, 0)
+        self._active_then = 0.0
         self._held = 0.0
         self._held_until = self._started
         self.held_by = ""
@@ -49,6 +51,7 @@ class Tally(SilentObserver):
         """Count a page."""
         self.pages, self.rows = progress.completed_pages, progress.cumulative_rows
         self.failed += not progress.success
+        self._active_then = self._active
 
     def waiting(self, seconds: float, reason: str) -> None:
         """Note until when all workers are held; the wait is not held against the rate."""
@@ -68,6 +71,11 @@ class Tally(SilentObserver):
     def elapsed(self) -> float:
         """Seconds since the start."""
         return self._clock() - self._started
+
+    @property
+    def _active(self) -> float:
+        """Seconds since the start without those in which the run was held."""
+        return self.elapsed - (self._held - self.hold)
 
     @property
     def hold(self) -> float:
@@ -111,10 +119,12 @@ class Tally(SilentObserver):
 
     def _pace(self) -> list[str]:
         profiles = f"{self.rows:,} profiles"
-        active = self.elapsed - (self._held - self.hold)
         done, total = self.pages - self._base[0], self.plan.total_pages if self.plan else 0
-        if done <= 0 or active <= 0:
+        if done <= 0 or self._active_then <= 0:
             return [profiles]
+        since = self._active - self._active_then
+        # Figures that are made anew between two pages would sink until the next one comes; only a stall may do that.
+        active = self._active if since > _STALL * self._active_then / done else self._active_then
         rate = f"{(self.rows - self._base[1]) / active:,.0f}/s"
-        left = (total - self.pages) * active / done
-        return [profiles, rate, f"{duration(left)} left"] if left else [profiles, rate]
+        left = max(0.0, (total - self.pages) * active / done - since)
+        return [profiles, rate, f"{duration(left)} left"] if total > self.pages else [profiles, rate]
