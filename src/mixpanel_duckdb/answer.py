@@ -7,6 +7,7 @@ happened (an older 400 for bad credentials, a rate limit under 400 or 401), the 
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +20,9 @@ from .errors import (
     SessionLostError,
     UnreadableAnswerError,
 )
-from .rate_limit import parse_retry_after, read_limit
+from .limits import parse_retry_after, read_limit
 
-__all__ = ["error_for", "server_words"]
+__all__ = ["error_for", "is_certificate_error", "server_words"]
 
 _RETRIED_STATUS = frozenset({408, 425})
 _CREDENTIAL_STATUS = frozenset({401, 403, 407})
@@ -73,3 +74,13 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, page: int) -
     if status >= 400:
         return RequestRejectedError(" ".join(filter(None, (sentence + ".", _ADVICE.get(status)))), **where)
     return UnreadableAnswerError(sentence, **where)
+
+
+def is_certificate_error(error: BaseException | None) -> bool:
+    """Say whether a connection failed because a TLS certificate is not trusted."""
+    seen = 0
+    while error is not None and seen < 5:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False

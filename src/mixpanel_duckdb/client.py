@@ -12,16 +12,16 @@ shows none (a mock, a custom one), reads end at their own timeout.
 from __future__ import annotations
 
 import socket
-import ssl
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import Any, Self, Unpack
 
 import httpx
 
 from ._version import __version__
-from .answer import error_for
+from .answer import error_for, is_certificate_error
 from .control import FetchControl
 from .credentials import Credentials, resolve_base_url
 from .errors import (
@@ -31,9 +31,10 @@ from .errors import (
     RateLimitError,
     UnreadableAnswerError,
 )
+from .limits import read_limit
 from .page import EngagePage, page_count
 from .query import ProfileFilters, ProfileQuery
-from .rate_limit import RateLimiter, read_limit
+from .rate_limit import RateLimiter
 from .retry import RetryPolicy
 
 __all__ = ["DEFAULT_TIMEOUT", "MixpanelClient"]
@@ -187,7 +188,9 @@ class MixpanelClient:
                     page = self._attempt(index, query, session_id, control)
             except MixpanelError as error:
                 control.check()
-                if isinstance(error, RateLimitError) and error.status is not None:
+                if isinstance(error, RateLimitError):
+                    if error.status is None:
+                        raise
                     continue
                 failures += 1
                 delay = self.retry.delay(failures, error)
@@ -195,7 +198,6 @@ class MixpanelClient:
                     raise
                 control.sleep(delay)
             else:
-                self.rate_limiter.answered()
                 return page
         raise AssertionError("unreachable")
 
@@ -215,12 +217,19 @@ class MixpanelClient:
         if session_id:
             form["session_id"] = session_id
         status, headers, body = self._post(form, index, control)
-        if status == 200:
-            return EngagePage.from_body(index, body)
-        error = error_for(status, headers, self._redacted(body), index)
-        if isinstance(error, RateLimitError):
+        try:
+            return self._page(status, headers, body, index)
+        except RateLimitError as error:
             self.rate_limiter.hit(read_limit(headers, error.server_text or ""), in_session=bool(session_id))
-        raise error
+            raise
+
+    def _page(self, status: int, headers: Mapping[str, str], body: bytes, index: int) -> EngagePage:
+        """Read an answer; what is quoted from it in an error is free of secrets."""
+        if status != 200:
+            raise error_for(status, headers, self._redacted(body), index)
+        with suppress(MixpanelError):
+            return EngagePage.from_body(index, body)
+        return EngagePage.from_body(index, self._redacted(body))
 
     def _post(
         self, form: dict[str, str | int], index: int, control: FetchControl
@@ -248,8 +257,10 @@ class MixpanelClient:
         self, url: httpx.URL, form: dict[str, str | int], control: FetchControl
     ) -> tuple[int, Mapping[str, str], bytes]:
         def watch(event: str, info: Mapping[str, Any]) -> None:
-            control.check()
-            if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            # Raised anywhere else, it would leave a socket that nobody closes.
+            if event.endswith(".started") and "closed" not in event:
+                control.check()
+            elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
                 each = info["return_value"].get_extra_info("socket")
                 if each is not None:
                     self._sockets.add(each)
@@ -265,7 +276,7 @@ class MixpanelClient:
             return response.status_code, response.headers, response.read()
 
     def _connection_error(self, error: httpx.TransportError, index: int) -> MixpanelError:
-        if _is_certificate_error(error):
+        if is_certificate_error(error):
             return ConfigurationError(
                 f"The TLS certificate of {self.base_url} is not trusted ({error}). SSL_CERT_FILE names a private CA.",
                 page=index,
@@ -286,12 +297,3 @@ class MixpanelClient:
 
 def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
-
-
-def _is_certificate_error(error: BaseException | None) -> bool:
-    seen = 0
-    while error is not None and seen < 5:
-        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return True
-        error, seen = error.__cause__ or error.__context__, seen + 1
-    return False

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import current_thread
-from typing import Self
+from typing import Any, Self
 
 from .control import FetchControl
 from .errors import FetchStopped, MixpanelError, RateLimitError
@@ -25,7 +25,7 @@ from .store import PageReceipt, PageWrite
 from .store.journal import utc_now
 from .writer import PageSink, Writer
 
-__all__ = ["Download", "PageEvent", "SessionPages"]
+__all__ = ["Download", "PageEvent", "SessionPages", "cut_short"]
 
 _TICK = 0.1
 _UNREADABLE_TRIES = 5
@@ -42,13 +42,13 @@ class SessionPages:
         session_id: Sent with each page.
         total: Profiles in all.
         page_size: Profiles a page.
-        first_number: The number that page 0 bore; pages are numbered on from it.
+        first_numbers: What the server may call page 0: 0, or 1 if it counts from there.
     """
 
     session_id: str | None
     total: int
     page_size: int
-    first_number: int = 0
+    first_numbers: tuple[int, ...] = (0,)
 
     def expected_rows(self, index: int) -> int:
         """Rows that a page must have.
@@ -59,9 +59,13 @@ class SessionPages:
         """
         return max(0, min(self.page_size, self.total - index * self.page_size))
 
+    def is_another(self, page: EngagePage) -> bool:
+        """Say whether the page bears another page's number."""
+        return page.page is not None and page.page - page.index not in self.first_numbers
+
     def oddity(self, page: EngagePage) -> str | None:
         """Say what the fields around the rows contradict, if anything."""
-        if page.page is not None and page.page != page.index + self.first_number:
+        if self.is_another(page):
             return f"the server answered with page {page.page}"
         if page.total is not None and page.total != self.total:
             return f"the server's total changed from {self.total} to {page.total}"
@@ -135,7 +139,7 @@ class Download:
 
     def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         if exc_type is not None:
-            self._cut()
+            cut_short(self._source, self._control, self._futures)
         self._writer.finish()
         self._writer.join(_WRITER_PATIENCE)
         self._executor.shutdown(wait=exc_type is None, cancel_futures=True)
@@ -143,7 +147,7 @@ class Download:
     def start(self, first: EngagePage | None = None) -> None:
         """Start the fetch threads; a page that is there already is queued first, and written meanwhile."""
         if first is not None:
-            self._writer.put(PageWrite(first, self._session.expected_rows(first.index), received_at=utc_now()))
+            self._received(PageWrite(first, self._session.expected_rows(first.index), received_at=utc_now()))
         self._futures = [self._executor.submit(self._work) for _ in range(self._workers)]
 
     def events(self) -> Iterator[PageEvent | None]:
@@ -189,7 +193,7 @@ class Download:
         except MixpanelError as error:
             self._failed(index, error)
         else:
-            self._received(page, assignment, PageWrite(
+            self._received(PageWrite(
                 page,
                 self._session.expected_rows(index),
                 assignment.last_try,
@@ -209,17 +213,15 @@ class Download:
             self._plan.unsettle(index, str(error))
             raise error
 
-    def _received(self, page: EngagePage, assignment: Assignment, write: PageWrite) -> None:
-        """Hand a page to the writer, unless its own fields say that it is another page."""
+    def _received(self, write: PageWrite) -> None:
+        """Hand a page to the writer, unless its own fields say that it is not what was asked for."""
+        page = write.page
         problem = self._session.oddity(page)
-        wrong = page.page is not None and page.page != page.index + self._session.first_number
-        if problem and (wrong or not assignment.last_try):
-            again = self._plan.failed(page.index, problem)
+        wrong = self._session.is_another(page)
+        if problem and (wrong or not write.last_try):
+            again = self._plan.failed(page.index, problem, odd=not wrong)
             self._events.put(PageEvent(page.index, problem=problem, again=again))
-            return
-        if problem:
-            self._events.put(PageEvent(page.index, problem=problem, again=True))
-        if not self._writer.put(write):
+        elif not self._writer.put(write):
             self._plan.unsettle(page.index, "the writer has ended")
 
     def _written(self, write: PageWrite, receipt: PageReceipt) -> None:
@@ -227,21 +229,23 @@ class Download:
         if receipt.problem is None:
             self._plan.committed(receipt.index)
             odd = receipt.rows != write.expected_rows
-            problem = f"it has {receipt.rows} profiles instead of {write.expected_rows}" if odd else None
+            size = f"it has {receipt.rows} profiles instead of {write.expected_rows}" if odd else None
+            problem = size or self._session.oddity(write.page)
             self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
         else:
             tries = ROUNDS if receipt.rows else _UNREADABLE_TRIES
-            again = self._plan.failed(receipt.index, receipt.problem, tries=tries)
+            again = self._plan.failed(receipt.index, receipt.problem, tries=tries, odd=True)
             self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
 
     def _writer_ended(self, error: BaseException | None) -> None:
         self._events.put(_Ended(writer=True, error=error))
 
-    def _cut(self) -> None:
-        """Stop the fetch threads; a connection made while we look is cut at the next look."""
-        self._control.stop()
-        deadline = time.monotonic() + _PATIENCE
-        pending = set(self._futures)
-        while pending and time.monotonic() < deadline:
-            self._source.abort()
-            pending = wait(pending, timeout=0.02).not_done
+
+def cut_short(source: PageSource, control: FetchControl, futures: Iterable[Future[Any]]) -> None:
+    """Stop fetch threads; a connection made while we look is cut at the next look."""
+    control.stop()
+    deadline = time.monotonic() + _PATIENCE
+    pending = set(futures)
+    while pending and time.monotonic() < deadline:
+        source.abort()
+        pending = wait(pending, timeout=0.02).not_done

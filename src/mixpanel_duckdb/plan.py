@@ -1,7 +1,8 @@
 """Which page is fetched next, and when to stop trying: shared by all workers, free of I/O.
 
 A page that fails is tried once more when the others are through, and a body that turns out unreadable in the store a
-few times more. When page after page fails with nothing stored in between, the rest is not tried: the server is gone.
+few times more. A page that arrives but is odd is fetched again too; if it comes odd again, it is stored as it is. When
+page after page fails with nothing stored in between, the rest is not tried: the server is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Assignment:
 
     Args:
         index: Its index.
-        last_try: Whether an odd page is stored as it is, because it was fetched before.
+        last_try: Whether an odd page is stored as it is, because it came so before.
     """
 
     index: int
@@ -38,6 +39,7 @@ class PagePlan:
 
     Args:
         pages: Indices to fetch, in this order.
+        arrived: Pages that were fetched already and are yet to be stored.
 
     Example:
         >>> plan = PagePlan([1, 2])
@@ -48,11 +50,12 @@ class PagePlan:
         {2: 'enough'}
     """
 
-    def __init__(self, pages: Iterable[int]) -> None:
+    def __init__(self, pages: Iterable[int], *, arrived: Iterable[int] = ()) -> None:
         self._changed = threading.Condition()
         self._todo = deque(pages)
         self._later: deque[int] = deque()
-        self._open: set[int] = set()
+        self._open: set[int] = set(arrived)
+        self._odd: set[int] = set()
         self._tries: dict[int, int] = {}
         self._in_a_row = 0
         self._missing: dict[int, str] = {}
@@ -74,7 +77,7 @@ class PagePlan:
                 if self._todo or self._later:
                     index = (self._todo or self._later).popleft()
                     self._open.add(index)
-                    return Assignment(index, self._tries.get(index, 0) > 0)
+                    return Assignment(index, index in self._odd)
                 if not self._open:
                     break
                 self._changed.wait(_LOOK_AGAIN)
@@ -88,13 +91,14 @@ class PagePlan:
             self._in_a_row = 0
             self._changed.notify_all()
 
-    def failed(self, index: int, reason: str, *, tries: int = ROUNDS) -> bool:
+    def failed(self, index: int, reason: str, *, tries: int = ROUNDS, odd: bool = False) -> bool:
         """Settle a try that brought nothing to store.
 
         Args:
             index: The page.
             reason: What went wrong.
             tries: How many times the page may be tried in all.
+            odd: Whether it arrived and could be stored, though it is not what it should be.
 
         Returns:
             Whether it will be tried again.
@@ -103,6 +107,8 @@ class PagePlan:
             self._open.discard(index)
             done = self._tries[index] = self._tries.get(index, 0) + 1
             self._in_a_row += 1
+            if odd:
+                self._odd.add(index)
             again = done < tries
             if again:
                 self._later.append(index)

@@ -1,64 +1,44 @@
 """One shared sense of the server's limits: who may send now, and how long everybody pauses after a 429.
 
-A 429 says which limit tripped in IETF-draft ``RateLimit`` headers, in ``Retry-After``, in its text, or not at all
-(texts and headers as in the tests of mixpanel/mixpanel-headless, ``pacer.py``). ``read_limit`` is the pure part: it
-turns such an answer into a ``LimitHit``. ``RateLimiter`` is the shared part: at most five requests in flight, one pause
-for all workers, fewer in flight for a while after a concurrency 429, and, once a quota 429 has told the size of the
-window, no more requests in a window than fit.
+``RateLimiter`` is what all workers share: at most five requests in flight, one pause for all of them, fewer in flight
+for a while after a concurrency 429, and, once a quota 429 has told the size of the window, no more requests in a window
+than fit. What a 429 says is read in ``limits``.
 
 The published limit is 60 queries an hour and 5 at a time, for each project; whether pages of one session count is not
-published, so nothing is held back before the server has refused something.
+published, so nothing is held back before the server has refused something. Where a refusal is likely, past the
+published number and after a pause, two requests go ahead of the others for a moment: a refusal comes much faster than a
+page does.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Literal
 
 from .control import FetchControl
 from .errors import RateLimitError
+from .limits import Kind, LimitHit, parse_retry_after, read_limit
 
 __all__ = ["MAX_IN_FLIGHT", "LimitHit", "Pause", "RateLimiter", "parse_retry_after", "read_limit"]
 
 MAX_IN_FLIGHT = 5
+_PUBLISHED_QUOTA = 60
+_SCOUTS = 2
+# A refusal takes a round trip, a page much longer: an eighth of the fastest page, within these bounds, in seconds.
+_SCOUTS_LEAD = (0.05, 1.0)
 _LOOK_AGAIN = 0.1
 _RECOVERY = 30.0
-_LONGEST_BACKOFF: dict[str, tuple[float, float]] = {
+_LONGEST_BACKOFF: dict[Kind, tuple[float, float]] = {
     # kind: first pause and longest pause, in seconds, where the server names none
     "quota": (60.0, 3600.0),
     "concurrency": (1.0, 30.0),
     "shedding": (1.0, 60.0),
 }
-_ITEM = re.compile(r'"([^"]+)"((?:\s*;\s*[a-z]+=(?:"[^"]*"|[^;,\s]+))*)')
-_FIELD = re.compile(r'([a-z]+)=("[^"]*"|[^;,\s]+)')
-
-Kind = Literal["quota", "concurrency", "shedding"]
-
-
-@dataclass(frozen=True, slots=True)
-class LimitHit:
-    """What one 429 says.
-
-    Args:
-        kind: Which limit tripped; ``"shedding"`` when the answer does not tell.
-        wait: Seconds the server asks to wait, if it does.
-        quota: Requests allowed in a window, if told.
-        window: Length of that window in seconds, if told.
-    """
-
-    kind: Kind
-    wait: float | None = None
-    quota: int | None = None
-    window: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,71 +49,12 @@ class Pause:
     until: float
 
 
-def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Read ``Retry-After``, given in seconds or as an HTTP date.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """A request that was admitted: when, and whether it carried a session id."""
 
-    Example:
-        >>> parse_retry_after("120"), parse_retry_after("soon"), parse_retry_after(None)
-        (120.0, None, None)
-    """
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            at = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        seconds = (at - (now or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def read_limit(headers: Mapping[str, str], text: str) -> LimitHit:
-    """Tell which limit a 429 means and how long it asks to wait.
-
-    Args:
-        headers: Of the answer; looked up in lower case.
-        text: The server's ``error`` text.
-
-    Example:
-        >>> read_limit({"ratelimit": '"project";r=0;t=90', "ratelimit-policy": '"project";q=60;w=3600'}, "")
-        LimitHit(kind='quota', wait=90.0, quota=60, window=3600.0)
-    """
-    state, policy = _structured(headers.get("ratelimit")), _structured(headers.get("ratelimit-policy"))
-    asked = parse_retry_after(headers.get("retry-after"))
-    project, concurrency = state.get("project", {}), state.get("project-concurrency", {})
-    quota, window = policy.get("project", {}).get("q"), policy.get("project", {}).get("w")
-    if concurrency.get("r") == 0:
-        told = concurrency.get("t")
-        waits = [value for value in (asked, told) if value is not None]
-        return LimitHit("concurrency", min(waits) if waits else None)
-    if project.get("r") == 0 or _over_quota(text):
-        wait = asked if asked is not None else project.get("t")
-        return LimitHit("quota", wait, int(quota) if quota else None, window)
-    if "running concurrently" in text:
-        return LimitHit("concurrency", asked)
-    return LimitHit("shedding", asked)
-
-
-def _over_quota(text: str) -> bool:
-    """``61/60 queries running in the last hour``: over, as opposed to merely mentioned beside another limit."""
-    found = re.search(r"(\d+)/(\d+) queries running in the last hour", text)
-    return found is not None and int(found[1]) > int(found[2])
-
-
-def _structured(value: str | None) -> dict[str, dict[str, float]]:
-    """Read the part of RFC 9651 lists that these headers use: ``"name";key=number, ...``."""
-    items: dict[str, dict[str, float]] = {}
-    for name, parameters in _ITEM.findall(value or ""):
-        numbers = items.setdefault(name, {})
-        for key, text in _FIELD.findall(parameters):
-            try:
-                numbers[key] = float(text)
-            except ValueError:
-                continue
-    return items
+    at: float
+    in_session: bool
 
 
 class RateLimiter:
@@ -156,19 +77,22 @@ class RateLimiter:
         self.max_in_flight = max(1, min(max_in_flight, MAX_IN_FLIGHT))
         self._clock = clock
         self._changed = threading.Condition()
-        self._in_flight = 0
+        self._unanswered: set[_Sent] = set()
+        self._admitted = 0
+        self._doubt_since: float | None = None
+        self._fastest = math.inf
         self._allowed = float(self.max_in_flight)
         self._allowed_since = clock()
         self._pause: Pause | None = None
-        self._strikes: dict[str, int] = {}
+        self._strikes: dict[Kind, int] = {}
         self._window: tuple[int, float] | None = None
         self._counts_sessions = False
-        self._sent: deque[tuple[float, bool]] = deque(maxlen=5000)
+        self._sent: deque[_Sent] = deque(maxlen=5000)
 
     @property
     def in_flight(self) -> int:
         """Requests admitted and not yet answered."""
-        return self._in_flight
+        return len(self._unanswered)
 
     @property
     def pause(self) -> Pause | None:
@@ -188,19 +112,16 @@ class RateLimiter:
             FetchStopped: The run was stopped.
             RateLimitError: The wait is longer than the run's budget allows.
         """
-        self._admit(control, in_session)
+        sent = self._admit(control, in_session)
+        accepted = refused = False
         try:
             yield
+            accepted = True
+        except RateLimitError:
+            refused = True
+            raise
         finally:
-            with self._changed:
-                self._in_flight -= 1
-                self._changed.notify()
-
-    def answered(self) -> None:
-        """Note a request that no limit refused: the next unexplained 429 starts from a short pause again."""
-        if self._strikes:
-            with self._changed:
-                self._strikes.clear()
+            self._leave(sent, accepted=accepted, refused=refused)
 
     def hit(self, hit: LimitHit, *, in_session: bool = False) -> None:
         """Pause everybody for as long as a 429 asks; with no figure, twice as long as the last time.
@@ -211,7 +132,8 @@ class RateLimiter:
         """
         with self._changed:
             now = self._clock()
-            wait = hit.wait if hit.wait is not None else self._backoff(hit.kind, now)
+            wait = hit.wait or self._backoff(hit.kind, now)
+            self._doubt_since = now
             if hit.kind == "concurrency":
                 self._allowed, self._allowed_since = max(1.0, self._cap(now) - 1.0), now + wait
             if hit.kind == "quota" and hit.quota and hit.window:
@@ -219,6 +141,18 @@ class RateLimiter:
                 self._counts_sessions = self._counts_sessions or in_session
             if self._pause is None or now + wait > self._pause.until:
                 self._pause = Pause(hit.kind, now + wait)
+            self._changed.notify_all()
+
+    def _leave(self, sent: _Sent, *, accepted: bool, refused: bool) -> None:
+        with self._changed:
+            self._unanswered.discard(sent)
+            if refused and sent in self._sent:
+                self._sent.remove(sent)
+            if accepted:
+                self._fastest = min(self._fastest, self._clock() - sent.at)
+                if self._doubt_since is not None and sent.at > self._doubt_since:
+                    self._doubt_since = None
+                    self._strikes.clear()
             self._changed.notify_all()
 
     def _backoff(self, kind: Kind, now: float) -> float:
@@ -240,26 +174,40 @@ class RateLimiter:
         if self._window is None or (in_session and not self._counts_sessions):
             return delay
         quota, length = self._window
-        counted = [at for at, session in self._sent if self._counts_sessions or not session]
+        counted = [each.at for each in self._sent if self._counts_sessions or not each.in_session]
         if len(counted) >= quota:
             delay = max(delay, counted[-quota] + length * 1.02 + 0.05 - now)
         return delay
 
-    def _admit(self, control: FetchControl, in_session: bool) -> None:
+    def _behind_scouts(self, now: float) -> float:
+        """Seconds to stay behind the first requests after a doubt arose, while they are unanswered and young."""
+        if self._doubt_since is None:
+            return 0.0
+        lead = max(_SCOUTS_LEAD[0], min(_SCOUTS_LEAD[1], self._fastest / 8))
+        ages = sorted(now - each.at for each in self._unanswered if each.at > self._doubt_since)
+        return max(0.0, lead - ages[_SCOUTS - 1]) if len(ages) >= _SCOUTS else 0.0
+
+    def _admit(self, control: FetchControl, in_session: bool) -> _Sent:
         with self._changed:
             while True:
                 control.check()
                 now = self._clock()
-                delay = self._delay(now, in_session)
-                if delay <= 0 and self._in_flight < int(self._cap(now)):
-                    break
+                delay, behind = self._delay(now, in_session), self._behind_scouts(now)
+                if max(delay, behind) <= 0 and len(self._unanswered) < int(self._cap(now)):
+                    return self._count(_Sent(now, in_session))
                 if delay > 0:
                     self._pause_for(delay, now, control)
-                self._changed.wait(min(delay, _LOOK_AGAIN) if delay > 0 else _LOOK_AGAIN)
+                self._changed.wait(min(max(delay, behind) or _LOOK_AGAIN, _LOOK_AGAIN))
                 if delay > 0:
                     control.add_wait(now, self._clock())
-            self._in_flight += 1
-            self._sent.append((now, in_session))
+
+    def _count(self, sent: _Sent) -> _Sent:
+        self._unanswered.add(sent)
+        self._sent.append(sent)
+        self._admitted += 1
+        if self._admitted == _PUBLISHED_QUOTA:
+            self._doubt_since = sent.at
+        return sent
 
     def _pause_for(self, delay: float, now: float, control: FetchControl) -> None:
         if not control.allows_wait(delay):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from .control import FetchControl
-from .download import Download, PageEvent, SessionPages
-from .errors import MixpanelError, RequestRejectedError, SessionLostError, UnreadableAnswerError
+from .download import Download, PageEvent, SessionPages, cut_short
+from .errors import MixpanelError, RequestRejectedError, SessionLostError, StorageError, UnreadableAnswerError
 from .page import EngagePage, page_count
 from .plan import PagePlan
 from .progress import FetchObserver, FetchPlan, ProfileBatchProgress
@@ -27,6 +28,7 @@ __all__ = ["FetchOptions", "FetchRun"]
 
 _log = logging.getLogger("mixpanel_duckdb")
 _MOST_RESTARTS = 2
+_TICK = 0.1
 _WARN_ABOVE_PAGES = 60
 # What a server may say when it does not know a session; its own text is not published.
 _SESSION_STATUS = frozenset({400, 404, 410})
@@ -82,6 +84,7 @@ class FetchRun:
         self._spec = FetchSpec(table, query.canonical(), source.project_id, source.host)
         self._control = FetchControl(max_wait=options.rate_limit_wait)
         self._tally = _Tally()
+        self._lost = ""
         self._started = time.monotonic()
 
     def execute(self) -> ParallelProfileFetchResult:
@@ -101,37 +104,41 @@ class FetchRun:
             except MixpanelError as error:
                 lost = self._is_session_lost(error, fetch)
                 if not lost or restarts == _MOST_RESTARTS:
-                    self._store.leave(fetch, note=str(error))
+                    self._leave(fetch, note=str(error))
                     raise
-                self._notice(f"The server refused the session ({error}); starting over with a new one.")
                 fetch = self._store.restart(fetch)
                 self._control = FetchControl.continuing(self._control)
+                self._lost = str(error)
             except BaseException as error:
-                self._store.leave(fetch, note=f"interrupted by {type(error).__name__}")
+                self._leave(fetch, note=f"interrupted by {type(error).__name__}")
                 raise
         raise AssertionError("unreachable")
 
+    def _leave(self, fetch: OpenFetch, *, note: str) -> None:
+        """Leave a fetch behind what ended it: a store that cannot take even this (a full disk) does not hide that."""
+        with suppress(StorageError):
+            self._store.leave(fetch, note=note)
+
     def _is_session_lost(self, error: MixpanelError, fetch: OpenFetch) -> bool:
-        """A refusal of page 1 or later, in so many words, or of a session that an earlier run opened."""
+        """A refusal in so many words, or any refusal of a session that an earlier run opened."""
         if isinstance(error, SessionLostError):
-            return bool(error.page)
+            return True
         resumed = bool(fetch.committed) and isinstance(error, RequestRejectedError)
         return resumed and error.status in _SESSION_STATUS and not self._tally.completed_pages > len(fetch.committed)
 
     def _fetch(self, fetch: OpenFetch) -> ParallelProfileFetchResult:
+        if self._lost:
+            self._notice(f"The session cannot be used any more ({self._lost}); starting over with a new one.")
         first: EngagePage | None = None
-        query = self._query
+        query = self._fixed_in_time(fetch.as_of_timestamp)
         if not fetch.committed:
-            query = self._fixed_in_time(None)
             first = self._first_page(query)
             fetch = self._opened(fetch, first, query)
-        else:
-            query = self._fixed_in_time(fetch.as_of_timestamp)
-        session = SessionPages(
-            fetch.session_id, fetch.total or 0, fetch.page_size or 1, (first.page or 0) if first else 0
-        )
+        session = SessionPages(fetch.session_id, fetch.total or 0, fetch.page_size or 1, _first_numbers(first))
         done = dict(fetch.committed)
         pages = page_count(session.total, session.page_size)
+        if not first and len(done) == pages and self._store.staged(fetch).distinct != session.total:
+            raise SessionLostError("all its pages are here, but their profiles do not add up to the server's total")
         self._tally = _Tally(pages, len(done), sum(done.values()), self._tally.notices)
         self._observer.planned(
             FetchPlan(self._spec.table, pages, session.total, len(done), sum(done.values()), self._options.workers)
@@ -148,22 +155,16 @@ class FetchRun:
     def _first_page(self, query: ProfileQuery) -> EngagePage:
         """Open a session, on a fetch thread so that this one can be interrupted."""
         self._store.count_queries(self._source.project_id, self._source.host)
-        executor = ThreadPoolExecutor(1, thread_name_prefix="mp-fetch-page")
-        try:
+        with ThreadPoolExecutor(1, thread_name_prefix="mp-fetch-page") as executor:
             future = executor.submit(self._source.fetch, 0, query, None, self._control)
-            while not future.done():
-                self._tick()
-                try:
-                    future.exception(timeout=0.1)
-                except TimeoutError:
-                    continue
-            return future.result()
-        except BaseException:
-            self._control.stop()
-            self._source.abort()
-            raise
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            try:
+                while not wait([future], timeout=_TICK).done:
+                    self._tick()
+            except BaseException:
+                cut_short(self._source, self._control, [future])
+                executor.shutdown(wait=False)
+                raise
+        return future.result()
 
     def _opened(self, fetch: OpenFetch, first: EngagePage, query: ProfileQuery) -> OpenFetch:
         if first.total is None:
@@ -198,7 +199,7 @@ class FetchRun:
         """
         if not todo:
             return {}
-        plan = PagePlan(todo[1:] if first else todo)
+        plan = PagePlan(todo[1:], arrived=[0]) if first else PagePlan(todo)
         workers = max(1, min(self._options.workers, len(todo)))
         with Download(
             self._source, query, session, plan, self._control, self._store.writer(fetch), workers
@@ -215,7 +216,7 @@ class FetchRun:
 
     def _heard(self, event: PageEvent) -> None:
         if event.problem and (event.again or event.committed):
-            what = "fetching it again" if event.again else "stored as it is"
+            what = "stored as it is" if event.committed else "fetching it again"
             self._notice(f"Page {event.index}: {event.problem.removeprefix(f'Page {event.index}: ')}; {what}.")
         if event.committed:
             self._progress(event.index, rows=event.rows, error=None)
@@ -284,3 +285,10 @@ class FetchRun:
             notices=tuple(self._tally.notices),
             _connect=self._store.reader(),
         )
+
+
+def _first_numbers(first: EngagePage | None) -> tuple[int, ...]:
+    """What this server may call page 0; not known to a run that goes on with an earlier one's session."""
+    if first is None:
+        return (0, 1)
+    return (1,) if first.page == 1 else (0,)

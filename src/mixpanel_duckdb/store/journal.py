@@ -326,7 +326,7 @@ def _record(row: tuple[Any, ...]) -> FetchRecord:
         project_id=project_id,
         started_at=started,
         updated_at=updated,
-        resumable=bool(committed) and (killed or (state == "incomplete" and bool(missing))),
+        resumable=bool(committed) and (killed or state == "incomplete"),
         staging_table=staging,
         note="The run was killed." if killed and not note else note,
         page_size=page_size,
