@@ -24,8 +24,9 @@ __all__ = ["Database", "atomic", "literal", "only_row", "quote", "storage_errors
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
-# Three threads of ours work at a time; more inside DuckDB cost more than they bring (docs/storage.md).
-_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "1GB", "threads": "1"}
+# Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
+# small ("vacuum") rewrites the whole table at the last checkpoint. Measured in docs/storage.md.
+_SETTINGS = {"memory_limit": "512MB", "checkpoint_threshold": "1GB", "threads": "1", "max_vacuum_tasks": "0"}
 
 
 def quote(name: str) -> str:
@@ -135,7 +136,7 @@ class Database:
     def close(self) -> None:
         """Close what was opened here; a caller's instance keeps none of our settings."""
         with suppress(duckdb.Error):
-            if self.tuned and self._on_disk:
+            if self.tuned and self._on_disk and not _is_alone(self.connection):
                 for name in _SETTINGS:
                     self.connection.execute(f"RESET GLOBAL {name}")
         self.connection.close()
@@ -148,8 +149,7 @@ class Database:
             return duckdb.connect(path)
 
     def _tune(self, connection: duckdb.DuckDBPyConnection) -> None:
-        alone = connection.execute("FROM duckdb_connection_count()").fetchall() == [(1,)]
-        if alone:
+        if _is_alone(connection):
             for name, value in _SETTINGS.items():
                 connection.execute(f"SET GLOBAL {name} = {literal(value)}")
             self.tuned = True
@@ -162,6 +162,10 @@ class Database:
         )
         found = re.match(r"v(\d+)\.(\d+)", str(row[0])) if row and row[0] else None
         return found is not None and (int(found[1]), int(found[2])) >= (1, 2)
+
+
+def _is_alone(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute("FROM duckdb_connection_count()").fetchall() == [(1,)]
 
 
 def _connect(path: str) -> duckdb.DuckDBPyConnection:
