@@ -1,0 +1,86 @@
+"""What was measured, as tables: for a terminal, and as Markdown for the docs."""
+
+from statistics import median
+from typing import Any
+
+_COLUMNS = ("wall s", "own s", "CPU s", "peak MB", "file MB", "wall / first")
+
+
+def rows(outcome: dict[str, Any]) -> list[list[str]]:
+    """One row for each entry: the medians, and the median of the ratio to the first entry."""
+    runs = outcome["runs"]
+    first = next(iter(runs[0]))
+    table = []
+    for label in runs[0]:
+        samples = [samples[label] for samples in runs]
+        ratios = [samples[label]["wall"] / samples[first]["wall"] for samples in runs]
+        middle = {name: _median(samples, name) for name in ("wall", "seconds", "cpu", "peak_mb", "file_mb")}
+        table.append(
+            [
+                label,
+                f"{middle['wall']:.2f}",
+                f"{middle['seconds']:.2f}",
+                f"{middle['cpu']:.2f}",
+                f"{middle['peak_mb']:,.0f}",
+                "" if middle["file_mb"] is None else f"{middle['file_mb']:,.1f}",
+                f"{median(ratios):.2f}",
+            ]
+        )
+    return table
+
+
+def verdict(figure: dict[str, Any]) -> list[str]:
+    """A figure's text, value, goal and whether it is met."""
+    goal, value = figure["at_most"], figure["value"]
+    shown = f"{value:,.0f}" if value >= 50 else f"{value:.3f}"
+    if goal is None:
+        return [figure["text"], shown, "", ""]
+    return [figure["text"], shown, f"at most {goal:.3g}", "met" if value <= goal else "missed"]
+
+
+def plain(outcome: dict[str, Any]) -> str:
+    """Both tables in columns."""
+    entries = [["", *_COLUMNS], *rows(outcome)]
+    figures = [verdict(figure) for figure in outcome["figures"]]
+    title = outcome["title"] + (" (in little: no measurement)" if outcome["quick"] else "")
+    return "\n".join([title, *_aligned(entries), *_aligned(figures), ""])
+
+
+def markdown(report: dict[str, Any], pictures: dict[str, str]) -> str:
+    """Every scenario of a report, with its date, under the machine it ran on."""
+    machine = report["machine"]
+    parts = [f"Measured on {machine['cores']} cores ({machine['system']}), Python {machine['python']}."]
+    parts += [f"![{text}]({file})" for file, text in pictures.items()]
+    for outcome in report["scenarios"].values():
+        small = ", **in little, not a measurement**" if outcome["quick"] else ""
+        parts.append(f"### {outcome['title'].capitalize()}\n\n{outcome['date'][:10]}, {_used(outcome)}{small}")
+        parts.append(_piped(["", *_COLUMNS], rows(outcome)))
+        parts.append(_piped(["figure", "median", "goal", ""], [verdict(figure) for figure in outcome["figures"]]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _median(samples: list[dict[str, Any]], name: str) -> float | None:
+    values = [sample[name] for sample in samples]
+    return None if None in values else median(values)
+
+
+def _used(outcome: dict[str, Any]) -> str:
+    versions = sorted({f"{name} {version}" for used in outcome["versions"].values() for name, version in used.items()})
+    return f"medians of {len(outcome['runs'])} runs in turns; {', '.join(versions)}"
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [f"  {_line(row, widths)}".rstrip() for row in table]
+
+
+def _line(row: list[str], widths: list[int]) -> str:
+    first, *rest = row
+    return "  ".join(
+        [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))]
+    )
+
+
+def _piped(head: list[str], table: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *table])
