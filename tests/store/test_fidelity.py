@@ -1,0 +1,250 @@
+"""G6: `properties` holds what the server sent, value for value as Python's json reads it, whatever it is."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pytest
+
+from store.storing import Row, body_of, fetch_rows, read, rows_of, store_body
+
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+DIGITS = "9" * 5000
+
+# Readable by DuckDB, and so taken apart by it at full speed.
+PLAIN = {
+    "no properties at all": "{}",
+    "an escaped pair": r'{"a":"\ud83d\ude00"}',
+    "an escaped backslash before ud800": r'{"a":"\\ud800","b":"\\\\ud800"}',
+    "escapes of every kind": r'{"a":"\"\\\/\b\f\n\r\té\u2028\u007f"}',
+    "NUL in a value": r'{"a":"\u0000","b":"x\u0000y"}',
+    "NUL in a key": r'{"a\u0000b":1,"\u0000":2}',
+    "control characters, escaped": r'{"a":"\u0001\u001f"}',
+    "2^53 + 1": '{"a":9007199254740993,"b":-9007199254740993}',
+    "2^64 and beyond": '{"a":18446744073709551616,"b":-9223372036854775809,"c":123456789012345678901234567890}',
+    "five thousand digits": f'{{"a":{DIGITS},"b":-{DIGITS}}}',
+    "too large for a double": '{"a":1e400,"b":-1e400}',
+    "too small for a double": '{"a":1e-400,"b":5e-324,"c":2.2250738585072014e-308}',
+    "minus zero": '{"a":-0.0,"b":-0,"c":0.0}',
+    "seventeen digits": '{"a":0.10000000000000001,"b":1.7976931348623157e308,"c":123456.78901234567}',
+    "more digits than a double holds": '{"a":0.1000000000000000055511151231257827,"b":123456789012345678.123456789}',
+    "numbers written oddly": '{"a":1.10,"b":1E5,"c":1e+05,"d":100e-2}',
+    "a key twice": '{"a":1,"a":2,"b":{"c":1,"c":[2],"c":null}}',
+    "names that differ in case only": '{"Plan":1,"plan":2,"PLAN":3,"$Last_Seen":"x","$LAST_SEEN":"y"}',
+    "empty keys": '{"":1,"a":{"":{"":2}}}',
+    "names like paths": r'{"a.b":1,"$":2,"$.a":3,"a[0]":4,"*":5,"a\"b":6,"/a":7,"results":[1],"$properties":{"b":1}}',
+    "key order": '{"b":1,"a":2,"c":{"z":1,"y":2}}',
+    "white space": ' {\n\t"a" : [ 1 ,\r\n 2 ] , "b" : { } } ',
+    "text of many scripts": json.dumps({"é": "שלום", "e\u0301": "日本語 😀 \u202e"}, ensure_ascii=False),
+    "nulls, truths, empties": '{"a":null,"b":true,"c":false,"d":[],"e":{},"f":""}',
+    "text that looks like another type": '{"a":"1","b":"true","c":"null","d":"{}","e":"2020-01-01","f":"NaN"}',
+    "128 levels": '{"a":' + "[" * 127 + "]" * 127 + "}",
+    "129 levels": '{"a":' + "[" * 128 + "]" * 128 + "}",
+    "200 levels": '{"a":' * 200 + "1" + "}" * 200,
+    "900 levels": '{"a":' * 900 + "1" + "}" * 900,
+    "1000 levels": '{"a":' * 1000 + "1" + "}" * 1000,
+    "a text of 300 kB": json.dumps({"a": "x" * 300_000}),
+    "not a number": '{"a":NaN,"b":Infinity,"c":-Infinity}',
+}
+
+# What no UTF-8 database can hold: (as sent, as read back, characters replaced).
+REPLACING = {
+    "a high surrogate": (rb'{"a":"x\ud800y"}', {"a": f"x{REPLACED}y"}, 1),
+    "a low surrogate": (rb'{"a":"x\udc00y"}', {"a": f"x{REPLACED}y"}, 1),
+    "a pair the wrong way round": (rb'{"a":"\ude00\ud83d"}', {"a": REPLACED * 2}, 2),
+    "two high ones and a low one": (rb'{"a":"\ud83d\ud83d\ude00"}', {"a": f"{REPLACED}\U0001f600"}, 1),
+    "at the end of a text": (rb'{"a":"x\ud83d"}', {"a": f"x{REPLACED}"}, 1),
+    "in capitals": (rb'{"a":"\uD83D\uDBFF"}', {"a": REPLACED * 2}, 2),
+    "in a key": (rb'{"\ud800":1,"b":{"x\udfff":2}}', {REPLACED: 1, "b": {f"x{REPLACED}": 2}}, 2),
+    "after an escaped backslash": (rb'{"a":"\\\ud800"}', {"a": f"\\{REPLACED}"}, 1),
+    "before another escape": (rb'{"a":"\ud800\n\ud800\u0041"}', {"a": f"{REPLACED}\n{REPLACED}A"}, 2),
+    "before half an escape that is text": (rb'{"a":"\ud800\\udc00"}', {"a": f"{REPLACED}\\udc00"}, 1),
+    "stray bytes": (b'{"a":"x\xff\x80y"}', {"a": f"x{REPLACED * 2}y"}, 2),
+    "a character cut short": (b'{"a":"x\xe2\x82"}', {"a": f"x{REPLACED * 2}"}, 2),
+    "a surrogate in three bytes": (b'{"a":"\xed\xa0\x80"}', {"a": REPLACED}, 1),
+    "a pair in six bytes": (b'{"a":"\xed\xa0\xbd\xed\xb8\x80"}', {"a": REPLACED * 2}, 2),
+    "an overlong slash": (b'{"a":"\xc0\xaf"}', {"a": REPLACED * 2}, 2),
+    "beyond U+10FFFF": (b'{"a":"\xf4\x90\x80\x80"}', {"a": REPLACED * 4}, 4),
+    "Latin-1": ('{"a":"Zoë"}'.encode("latin-1"), {"a": f"Zo{REPLACED}"}, 1),
+    "a bad byte in a key": (b'{"\xe9":1}', {REPLACED: 1}, 1),
+}
+
+# Against the letter of JSON, but nothing is lost.
+MENDED = {
+    "a raw tab and line feed": (b'{"a":"x\ty\nz"}', {"a": "x\ty\nz"}),
+    "a raw NUL": (b'{"a":"x\x00y"}', {"a": "x\x00y"}),
+    "every raw control character": (
+        b'{"a":"' + bytes(range(32)) + b'"}',
+        {"a": "".join(map(chr, range(32)))},
+    ),
+    "raw control characters after a backslash": (b'{"a":"\\\\\x01"}', {"a": "\\\x01"}),
+}
+
+
+def profile(properties: str | bytes, distinct_id: str = '"someone"') -> bytes:
+    text = properties if isinstance(properties, bytes) else properties.encode()
+    return b'{"$distinct_id":' + distinct_id.encode() + b',"$properties":' + text + b"}"
+
+
+@pytest.mark.parametrize("properties", PLAIN.values(), ids=PLAIN)
+def test_properties_are_stored_value_for_value(properties):
+    receipt, rows, odd = store_body(body_of([profile(properties)]))
+    assert receipt.problem is None
+    assert [row.properties for row in rows] == [read(properties)]
+    assert (odd.replaced_characters, odd.flattened_values, odd.without_properties) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("sent", "kept", "replaced"), REPLACING.values(), ids=REPLACING)
+def test_what_utf8_cannot_hold_becomes_a_replacement_character_and_is_counted(sent, kept, replaced):
+    good = profile('{"a":"\U0001f600","n":18446744073709551616}')
+    receipt, rows, odd = store_body(body_of([good, profile(sent), good]))
+    assert (receipt.problem, receipt.rows) == (None, 3)
+    assert json.loads(rows[1].text) == kept
+    assert rows[0] == rows[2] == Row("someone", '{"a":"\U0001f600","n":18446744073709551616}')
+    assert odd.replaced_characters == replaced
+
+
+@pytest.mark.parametrize(("sent", "kept"), MENDED.values(), ids=MENDED)
+def test_raw_control_characters_are_kept(sent, kept):
+    receipt, rows, odd = store_body(body_of([profile(sent)]))
+    assert receipt.problem is None
+    assert json.loads(rows[0].text) == kept
+    assert odd.replaced_characters == 0
+
+
+@pytest.mark.parametrize(
+    ("distinct_id", "kept"),
+    [
+        ('"x"', "x"),
+        ('""', ""),
+        ('" "', " "),
+        (r'"$device:a\u0000b"', "$device:a\0b"),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        (r'"x\ud83d"', f"x{REPLACED}"),
+        ("4", "4"),
+        ("-4", "-4"),
+        ("1234567890123456789", "1234567890123456789"),
+        ("18446744073709551616", "18446744073709551616"),
+        (DIGITS, DIGITS),
+        ("1.5", "1.5"),
+        ("true", "true"),
+        ('{"a":[1]}', '{"a":[1]}'),
+        ('["a", 1]', '["a",1]'),
+        ("null", None),
+    ],
+)
+def test_an_id_of_any_type_is_stored_as_text(distinct_id, kept):
+    receipt, rows, odd = store_body(body_of([profile('{"a":1}', distinct_id)]))
+    assert receipt.problem is None
+    assert rows == [Row(kept, '{"a":1}')]
+    assert odd.without_distinct_id == (kept is None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "row", "counted"),
+    [
+        ('{"$distinct_id":"a"}', Row("a", "{}"), (0, 1)),
+        ('{"$distinct_id":"a","$properties":null}', Row("a", "{}"), (0, 1)),
+        ('{"$distinct_id":"a","$properties":{}}', Row("a", "{}"), (0, 0)),
+        ('{"$distinct_id":"a","$properties":[1,{"b":2}]}', Row("a", '[1,{"b":2}]'), (0, 0)),
+        ('{"$distinct_id":"a","$properties":"text"}', Row("a", '"text"'), (0, 0)),
+        ('{"$distinct_id":"a","$properties":7}', Row("a", "7"), (0, 0)),
+        ('{"$distinct_id":"a","$properties":false}', Row("a", "false"), (0, 0)),
+        ('{"$properties":{"b":1}}', Row(None, '{"b":1}'), (1, 0)),
+        ('{"$properties":{"b":1},"extra":[1],"$distinct_id":"a"}', Row("a", '{"b":1}'), (0, 0)),
+        ('{"$Distinct_Id":"z","$distinct_id":"a","$PROPERTIES":{},"$properties":{"b":1}}', Row("a", '{"b":1}'), (0, 0)),
+        (r'{"\u0024distinct_id":"a","\u0024properties":{"b":1}}', Row("a", '{"b":1}'), (0, 0)),
+        ("{}", Row(None, "{}"), (1, 1)),
+        ("null", Row(None, "{}"), (1, 1)),
+        ('"x"', Row(None, '"x"'), (1, 0)),
+        ("1", Row(None, "1"), (1, 0)),
+        ("[1]", Row(None, "[1]"), (1, 0)),
+        ("true", Row(None, "true"), (1, 0)),
+    ],
+)
+def test_an_entry_of_any_shape_ends_in_a_row_and_is_counted(entry, row, counted):
+    good = b'{"$distinct_id":"good","$properties":{"n":1}}'
+    receipt, rows, odd = store_body(body_of([good, entry.encode(), good]))
+    assert (receipt.problem, receipt.rows) == (None, 3)
+    assert [row for row in rows if row.distinct_id != "good"] == [row]
+    assert [row for row in rows if row.distinct_id == "good"] == [Row("good", '{"n":1}')] * 2
+    assert (odd.without_distinct_id, odd.without_properties) == counted
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ('"2026-09-01T13:44:10"', datetime(2026, 9, 1, 13, 44, 10)),
+        ('"2026-09-01 13:44:10.123456"', datetime(2026, 9, 1, 13, 44, 10, 123456)),
+        ('"2026-09-01"', datetime(2026, 9, 1)),
+        ('"2026-09-01T13:44:10Z"', datetime(2026, 9, 1, 13, 44, 10)),
+        ('"2026-09-01T13:44:10+00:00"', datetime(2026, 9, 1, 13, 44, 10)),
+        ('"2026-09-01T13:44:10+05:30"', datetime(2026, 9, 1, 8, 14, 10)),
+        ('"2026-09-01T13:44:10-0800"', datetime(2026, 9, 1, 21, 44, 10)),
+        ('"2026-09-01T13:44:10.5-00:30"', datetime(2026, 9, 1, 14, 14, 10, 500000)),
+        ('"2026-09-01T13:44:10+09"', datetime(2026, 9, 1, 4, 44, 10)),
+    ],
+)
+def test_last_seen_is_read_as_utc(text, moment):
+    _, rows, odd = store_body(body_of([profile('{"$last_seen":' + text + "}")]))
+    assert rows == [Row("someone", '{"$last_seen":' + text + "}", moment)]
+    assert odd.unreadable_last_seen == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"yesterday"', '""', "{}", "[1]", "true", '"2026-13-01T00:00:00"', r'"\u0000"', '"2026-09-01T13:44:10+99:99:99"'],
+)
+def test_an_unreadable_last_seen_is_kept_in_properties_and_counted(text):
+    _, rows, odd = store_body(body_of([profile('{"$last_seen":' + text + "}"), profile('{"$last_seen":null}')]))
+    assert [row.last_seen for row in rows] == [None, None]
+    assert rows[0].properties == read('{"$last_seen":' + text + "}")
+    assert odd.unreadable_last_seen == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status":"ok","total":1,"session_id":"s","results":[%s],"page_size":1000,"page":0}',
+        b' \n{ "results" :\t[ %s\n] , "total" : 1 }\n ',
+        b'\xef\xbb\xbf{"results":[%s],"total":1}',
+        b'{"results":[%s],"total":1,"tags":[],"more":{"results":[]}}',
+        b'{"request":"x]","page":0,"total":1,"computed_at":"[","results":[%s]}',
+        rb'{"total":1,"result\u0073":[%s]}',
+    ],
+    ids=["other order", "white space", "byte order mark", "more lists", "brackets in texts", "escaped name"],
+)
+def test_a_body_is_read_in_any_order_and_with_any_white_space(body):
+    receipt, rows, _ = store_body(body.replace(b"%s", profile('{"a":[1]}')))
+    assert receipt.problem is None
+    assert rows == [Row("someone", '{"a":[1]}')]
+
+
+@pytest.mark.parametrize("levels", [1001, 1500, 20_000])
+def test_a_value_nested_deeper_than_a_thousand_levels_is_kept_as_its_text(levels):
+    deep = "[" * levels + "1" + "]" * levels
+    receipt, rows, odd = store_body(body_of([profile('{"a":' + deep + ',"b":[1]}')]))
+    assert receipt.problem is None
+    assert odd.flattened_values == 1
+    value = json.loads(rows[0].text)
+    assert value.pop("b") == [1]
+    inner = value["a"]
+    while isinstance(inner, list):
+        (inner,) = inner
+    assert rows[0].text.count("[") == deep.count("[") + 1
+    assert re.fullmatch(r"\[+1\]+", inner)
+
+
+def test_every_case_together_comes_over_the_wire(tmp_path):
+    texts = [*PLAIN.values(), *(case[0] for case in REPLACING.values()), *(case[0] for case in MENDED.values())]
+    rows = [profile(text, f'"{index:03}"') for index, text in enumerate(texts)]
+    result = fetch_rows(rows, str(tmp_path / "all.duckdb"), page_size=7)
+    assert result.is_complete
+    assert result.replaced_characters == sum(case[2] for case in REPLACING.values())
+    with duckdb.connect(str(tmp_path / "all.duckdb")) as connection:
+        found = {row.distinct_id: row.properties for row in rows_of(connection)}
+    expected: list[Any] = [read(text) for text in PLAIN.values()]
+    expected += [read(json.dumps(case[1])) for case in (*REPLACING.values(), *MENDED.values())]
+    assert found == {f"{index:03}": value for index, value in enumerate(expected)}
