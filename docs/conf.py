@@ -1,0 +1,33 @@
+"""Sphinx settings; nothing here needs the network."""
+
+from mixpanel_duckdb import __version__
+
+project = "mixpanel-duckdb"
+author = "The mixpanel-duckdb authors"
+project_copyright = "2026, the mixpanel-duckdb authors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"mixpanel-duckdb {__version__}"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+
+myst_enable_extensions = ["colon_fence", "fieldlist"]
+myst_heading_anchors = 3
+# Single backticks in docstrings are code.
+default_role = "code"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+# Types of other packages and of the standard library: named, not linked, since there is no intersphinx here.
+nitpick_ignore_regex = [
+    ("py:.*", r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|types|typing|annotated_types)\..*"),
+    ("py:.*", r"(Any|Callable|Mapping|Sequence|Iterable|Iterator|Collection|Literal|Self|Unpack|Path|SecretStr|datetime)"),
+    ("py:.*", r"(bool|bytes|dict|float|int|list|object|range|str|tuple|None|ValueError|BaseException|Exception)"),
+]
