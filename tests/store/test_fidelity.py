@@ -1,7 +1,6 @@
 """G6: `properties` holds what the server sent, value for value as Python's json reads it, whatever it is."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any
 
@@ -185,6 +184,8 @@ def test_an_entry_of_any_shape_ends_in_a_row_and_is_counted(entry, row, counted)
         ('"2026-09-01T13:44:10-0800"', datetime(2026, 9, 1, 21, 44, 10)),
         ('"2026-09-01T13:44:10.5-00:30"', datetime(2026, 9, 1, 14, 14, 10, 500000)),
         ('"2026-09-01T13:44:10+09"', datetime(2026, 9, 1, 4, 44, 10)),
+        ('"2026-09-01T13:44+09"', datetime(2026, 9, 1, 4, 44)),
+        ('"2026-09-01T13:44:10.123456789Z"', datetime(2026, 9, 1, 13, 44, 10, 123456)),
     ],
 )
 def test_last_seen_is_read_as_utc(text, moment):
@@ -195,7 +196,24 @@ def test_last_seen_is_read_as_utc(text, moment):
 
 @pytest.mark.parametrize(
     "text",
-    ['"yesterday"', '""', "{}", "[1]", "true", '"2026-13-01T00:00:00"', r'"\u0000"', '"2026-09-01T13:44:10+99:99:99"'],
+    [
+        '"yesterday"',
+        '""',
+        "{}",
+        "[1]",
+        "true",
+        "1788270250",
+        '"2026-13-01T00:00:00"',
+        '"2026-09-01T13:44:10+99:99"',
+        '"2026-09-01T13:44:10+01:00:30"',
+        '"2026-09-01T13:44:10 Europe/Paris"',
+        '"infinity"',
+        '"epoch"',
+        '"0000-01-01T00:00:00"',
+        '"0044-03-15 (BC)"',
+        '"10000-01-01T00:00:00"',
+        r'"\u0000"',
+    ],
 )
 def test_an_unreadable_last_seen_is_kept_in_properties_and_counted(text):
     _, rows, odd = store_body(body_of([profile('{"$last_seen":' + text + "}"), profile('{"$last_seen":null}')]))
@@ -228,13 +246,8 @@ def test_a_value_nested_deeper_than_a_thousand_levels_is_kept_as_its_text(levels
     receipt, rows, odd = store_body(body_of([profile('{"a":' + deep + ',"b":[1]}')]))
     assert receipt.problem is None
     assert odd.flattened_values == 1
-    value = json.loads(rows[0].text)
-    assert value.pop("b") == [1]
-    inner = value["a"]
-    while isinstance(inner, list):
-        (inner,) = inner
-    assert rows[0].text.count("[") == deep.count("[") + 1
-    assert re.fullmatch(r"\[+1\]+", inner)
+    kept = "[" * 999 + json.dumps("[" * (levels - 999) + "1" + "]" * (levels - 999)) + "]" * 999
+    assert rows[0].text == '{"a":' + kept + ',"b":[1]}'
 
 
 def test_every_case_together_comes_over_the_wire(tmp_path):

@@ -2,17 +2,21 @@
 
 ==============  =====================================================================================
 ``database``    opens a path, ``":memory:"`` or somebody's connection; turns DuckDB's errors into ours
+``records``     what is said of one fetch
 ``journal``     the tables ``_mixpanel_fetches``, ``_mixpanel_pages`` and ``_mixpanel_queries``
 ``fidelity``    mends the rare text that DuckDB's JSON reader refuses or chokes on
-``ingest``      page bodies to rows of a staging table, committed together with their journal
+``sql``         the statements that take page bodies apart
+``stage``       page bodies to rows in memory, counted and judged
+``ingest``      staged pages to a staging table, committed together with their journal
 ``publish``     a complete staging table becomes the table that was asked for, in one transaction
 ``profiles``    ``ProfileStore``: what the rest of the package talks to
 ==============  =====================================================================================
 """
 
-from .ingest import PageReceipt, PageWrite, PageWriter, StagedGroup
-from .journal import FetchRecord, FetchSpec
+from .ingest import PageWriter
 from .profiles import OpenFetch, ProfileStore
+from .records import FetchRecord, FetchSpec
+from .stage import PageReceipt, PageWrite, StagedGroup
 
 __all__ = [
     "FetchRecord",

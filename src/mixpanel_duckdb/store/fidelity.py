@@ -23,7 +23,8 @@ _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole pair: kept
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     r"|\\."
-    r"|(?P<control>[\x00-\x08\x0b\x0c\x0e-\x1f])",
+    r'|(?P<quote>")'
+    r"|(?P<control>[\x00-\x1f])",
     re.DOTALL,
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -44,9 +45,9 @@ def mend(body: bytes) -> tuple[bytes, int]:
         (b'{"a":"\\xef\\xbf\\xbd"}', 1)
     """
     text, replaced = _decode(body)
-    counter = _Counter()
-    text = _ESCAPE.sub(counter, text.removeprefix("\ufeff"))
-    return text.encode("utf-8"), replaced + counter.lone
+    mender = _Mender()
+    text = _ESCAPE.sub(mender, text.removeprefix("\ufeff"))
+    return text.encode("utf-8"), replaced + mender.lone
 
 
 def flatten(text: str, limit: int = MAX_NESTING) -> tuple[str, int]:
@@ -80,17 +81,20 @@ def flatten(text: str, limit: int = MAX_NESTING) -> tuple[str, int]:
     return "".join([*parts, text[kept_to:]]), flattened
 
 
-class _Counter:
-    """A replacement function that counts the lone surrogates it replaces."""
+class _Mender:
+    """A replacement function: counts the lone surrogates that it replaces, and knows text from white space around."""
 
     def __init__(self) -> None:
         self.lone = 0
+        self._in_text = False
 
     def __call__(self, found: re.Match[str]) -> str:
         if found["lone"]:
             self.lone += 1
             return REPLACEMENT
-        if found["control"]:
+        if found["quote"]:
+            self._in_text = not self._in_text
+        if found["control"] and self._in_text:
             return f"\\u{ord(found['control']):04x}"
         return found[0]
 

@@ -14,7 +14,6 @@ import json
 import os
 import threading
 import uuid
-from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,8 +21,9 @@ import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
 from .database import atomic, only_row, quote
+from .records import FetchRecord, FetchSpec
 
-__all__ = ["FETCHES", "PAGES", "QUERIES", "FetchRecord", "FetchSpec", "Journal", "utc_now"]
+__all__ = ["FETCHES", "PAGES", "QUERIES", "Journal", "Ownership", "refuse_second_run", "utc_now"]
 
 SCHEMA_VERSION = 1
 FETCHES = "_mixpanel_fetches"
@@ -54,75 +54,6 @@ _ACTIVE_LOCK = threading.Lock()
 def utc_now() -> datetime:
     """Now, as DuckDB's plain TIMESTAMP wants it: UTC without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-@dataclass(frozen=True, slots=True)
-class FetchSpec:
-    """What makes two fetches the same: resume goes on only where all of it is equal.
-
-    Args:
-        table: Table to publish.
-        query: The query's canonical JSON text.
-        project_id: Project that is read, or ``""`` when the source does not tell.
-        host: Base URL that is read from, or ``""``.
-    """
-
-    table: str
-    query: str
-    project_id: str = ""
-    host: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchRecord:
-    """One fetch as the journal knows it; what ``mp-fetch status`` shows.
-
-    Args:
-        fetch_id: Name of the fetch.
-        table: Table that it publishes.
-        state: ``"running"``, ``"incomplete"`` or ``"complete"``.
-        pages_done: Pages committed.
-        pages_missing: Indices of the pages that are not.
-        total_pages: Pages of the whole result, or ``None`` before page 0 was answered.
-        rows: Rows committed, duplicates included.
-        expected_rows: The server's ``total``.
-        query: The filters.
-        project_id: Project that was read.
-        started_at: Start, in UTC.
-        updated_at: Last commit or change of state, in UTC.
-        resumable: Whether the same fetch would go on here, as far as the journal can tell.
-        staging_table: Where the rows are until they are published.
-        note: What went wrong, if anything.
-    """
-
-    fetch_id: str
-    table: str
-    state: str
-    pages_done: int
-    pages_missing: tuple[int, ...]
-    total_pages: int | None
-    rows: int
-    expected_rows: int | None
-    query: dict[str, Any]
-    project_id: str
-    started_at: datetime
-    updated_at: datetime
-    resumable: bool
-    staging_table: str
-    note: str | None
-    page_size: int | None = None
-    as_of_timestamp: int | None = None
-    host: str = ""
-    query_text: str = field(default="", repr=False)
-    session_id: str | None = field(default=None, repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give every field as plain values, ready for JSON."""
-        values = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
-        values["pages_missing"] = list(self.pages_missing)
-        values["started_at"] = self.started_at.replace(tzinfo=UTC).isoformat()
-        values["updated_at"] = self.updated_at.replace(tzinfo=UTC).isoformat()
-        return values
 
 
 class Journal:

@@ -19,8 +19,9 @@ from ..errors import QueryError, StorageError
 from ..page import page_count
 from .database import IN_MEMORY, Database, atomic, storage_errors
 from .ingest import PageWriter
-from .journal import PREFIX, FetchRecord, FetchSpec, Journal, Ownership, refuse_second_run, utc_now
+from .journal import PREFIX, Journal, Ownership, refuse_second_run, utc_now
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
+from .records import FetchRecord, FetchSpec
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,0 +1,48 @@
+"""The SQL that takes page bodies apart: from page indices (``$1``) and bodies (``$2``) to a row for each profile."""
+
+from __future__ import annotations
+
+from .fidelity import MAX_NESTING
+
+__all__ = ["CAREFUL", "COLUMNS", "DEEP", "FAST", "STATISTICS"]
+
+_BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
+# Nesting deeper than the limit takes at least so many characters and brackets: cheap to ask, almost never true.
+DEEP = f"strlen(properties) > {2 * MAX_NESTING} AND {_BRACKETS} > {MAX_NESTING}"
+_BODIES = "(SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS body)"
+FAST = f"""
+    SELECT page, p."$distinct_id" AS distinct_id, p."$properties" AS properties
+    FROM (SELECT page, unnest(from_json(decode(body),
+            '{{"results":[{{"$distinct_id":"VARCHAR","$properties":"JSON"}}]}}').results) AS p FROM {_BODIES})
+"""
+# Slower, for pages with entries that are no objects: what came in place of a profile is kept as its properties.
+CAREFUL = f"""
+    SELECT page, r->>'$."$distinct_id"' AS distinct_id,
+           CASE WHEN json_type(r) = 'OBJECT' THEN nullif((r->'$."$properties"')::VARCHAR, 'null')::JSON
+                WHEN json_type(r) <> 'NULL' THEN r END AS properties
+    FROM (SELECT page, unnest(from_json(decode(body), '{{"results":["JSON"]}}').results) AS r FROM {_BODIES})
+"""
+# Text that DuckDB would cast although it is no moment ("infinity", a named zone, the year 0) counts as unreadable.
+_PLAIN = "strlen(seen) = 19 AND seen[17] = ':' AND seen >= '0001' AND seen < ':'"
+# `last_seen` is UTC without a zone: an offset, which Mixpanel does not send today, is taken off the wall time.
+_WALL = "[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\\.[0-9]+)?)?)?"
+_ZONE = " ?(?:Z|UTC|([+-])([01][0-9]|2[0-3]):?([0-5][0-9])?)?"
+_MINUTES = f"""
+    coalesce(try_cast(regexp_extract(seen, '^{_WALL}{_ZONE}$', 1) || '1' AS INTEGER), 1)
+    * (coalesce(try_cast(regexp_extract(seen, '^{_WALL}{_ZONE}$', 2) AS INTEGER), 0) * 60
+       + coalesce(try_cast(regexp_extract(seen, '^{_WALL}{_ZONE}$', 3) AS INTEGER), 0))
+"""
+COLUMNS = f"""
+    SELECT page, distinct_id, coalesce(properties, '{{}}') AS properties,
+           CASE WHEN {_PLAIN} THEN try_cast(seen AS TIMESTAMP)
+                WHEN seen >= '0001' AND regexp_full_match(seen, '{_WALL}{_ZONE}')
+                THEN try_cast(regexp_extract(seen, '^{_WALL}') AS TIMESTAMP) - to_minutes({_MINUTES}) END AS last_seen,
+           seen IS NOT NULL AS told_last_seen, properties IS NULL AS without_properties
+    FROM (SELECT *, properties->>'$."$last_seen"' AS seen FROM
+"""
+STATISTICS = f"""
+    SELECT page, count(*), count(*) FILTER (distinct_id IS NULL), count(*) FILTER (without_properties),
+           count(*) FILTER (told_last_seen AND last_seen IS NULL),
+           count(*) FILTER ({DEEP}),
+           count(*) FILTER (distinct_id IS NULL AND without_properties)
+"""
