@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def demo(talk: Talk, /, *, profiles: int, latency: float, database: str) -> None
         latency=Latency(base=0.1 * latency, per_row=0.9 * latency / _PAGE_SIZE, jitter=0.2), page_size=_PAGE_SIZE
     )
     _say(talk, f"A simulated project with {profiles:,} profiles: {pages:,} pages, about {latency:g} s each.\n")
+    _bypass_proxies()
     with talk.listening(), Simulator(Population(profiles), behaviour=behaviour) as simulator:
         simulator.prepare()
         slow = _fetch(talk, simulator, database, parallel=False)
@@ -58,6 +60,12 @@ def demo(talk: Talk, /, *, profiles: int, latency: float, database: str) -> None
         fast = _fetch(talk, simulator, database, parallel=True)
         _say(talk, f"  five at a time        {fast.duration_seconds:6.1f} s")
     talk.result(*_report(database, slow, fast))
+
+
+def _bypass_proxies() -> None:
+    """A proxy of the environment cannot reach this machine's loopback."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
 
 
 def _say(talk: Talk, text: str) -> None:
