@@ -20,14 +20,23 @@ myst_heading_anchors = 3
 default_role = "code"
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented_params"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 90
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 # Types of other packages and of the standard library: named, not linked, since there is no intersphinx here.
 nitpick_ignore_regex = [
-    ("py:.*", r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|types|typing|annotated_types)\..*"),
-    ("py:.*", r"(Any|Callable|Mapping|Sequence|Iterable|Iterator|Collection|Literal|Self|Unpack|Path|SecretStr|datetime)"),
-    ("py:.*", r"(bool|bytes|dict|float|int|list|object|range|str|tuple|None|ValueError|BaseException|Exception)"),
+    # Aliases and small types that are described where they are used.
+    ("py:.*", r"Database|IfExists|BatchCallback|Pause|ProfileFilters|mixpanel_duckdb\.(query|rate_limit)\.\w+"),
+    (
+        "py:.*",
+        r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|random|types|typing|annotated_types)\..*",
+    ),
+    (
+        "py:.*",
+        r"(Any|Callable|Mapping|Sequence|Iterable|Iterator|Collection|Literal|Self|Unpack|Path|SecretStr|datetime)",
+    ),
+    ("py:.*", r"(bool|bytes|dict|float|int|list|object|range|str|tuple|tuple.*|None|ValueError|BaseException|Exception)"),
 ]
