@@ -64,7 +64,7 @@ class EngagePage:
                 f"Page {index}: the answer has no list of results.", page=index, server_text=_excerpt(body)
             )
         session = head.get("session_id")
-        page = cls(
+        return cls(
             index=index,
             body=body,
             page=_count(head.get("page")),
@@ -72,9 +72,6 @@ class EngagePage:
             session_id=str(session) if session else None,
             total=_count(head.get("total")),
         )
-        if index == 0 and page.total is None:
-            page.answer()  # a body that was cut at an unlucky place looks like one without a total
-        return page
 
     @classmethod
     def from_answer(cls, index: int, answer: Any) -> EngagePage:
@@ -85,7 +82,13 @@ class EngagePage:
             raise UnreadableAnswerError(
                 f"Page {index}: query_engage_page() returned {type(answer).__name__}, not a dict.", page=index
             )
-        return cls.from_body(index, json.dumps(answer, separators=(",", ":")).encode("ascii"))
+        try:
+            body = json.dumps(answer, separators=(",", ":")).encode("ascii")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UnreadableAnswerError(
+                f"Page {index}: query_engage_page() returned what JSON cannot hold ({error}).", page=index
+            ) from None
+        return cls.from_body(index, body)
 
     def answer(self) -> dict[str, Any]:
         """Decode the whole answer: the server's own fields, nothing changed.
@@ -93,13 +96,7 @@ class EngagePage:
         Raises:
             UnreadableAnswerError: The rows are not valid JSON.
         """
-        try:
-            decoded: dict[str, Any] = json.loads(self.body.decode("utf-8-sig", "replace"))
-        except (ValueError, RecursionError) as error:
-            raise UnreadableAnswerError(
-                f"Page {self.index}: the answer is not JSON ({error}).", page=self.index
-            ) from None
-        return decoded
+        return _whole(self.body, self.index)
 
     def row_count(self) -> int:
         """Count the rows by decoding them: for the rare answer that does not tell its page size."""
@@ -130,9 +127,10 @@ def pieces(body: bytes, size: int) -> list[bytes]:
         >>> pieces(b'{"results":[{"$distinct_id":1},{"$distinct_id":2}],"page":0}', 20)
         [b'{"results":[{"$distinct_id":1}]}', b'{"results":[{"$distinct_id":2}],"page":0}']
     """
+    results = _RESULTS.search(body)
     parts, start, opening = [], 0, b""
-    while len(body) - start > size:
-        cut = _BETWEEN_ROWS.search(body, start + size)
+    while results is not None and len(body) - start > size:
+        cut = _BETWEEN_ROWS.search(body, max(results.end(), start + size))
         if cut is None:
             break
         parts.append(opening + body[start : cut.start() + 1] + b"]}")
@@ -141,7 +139,11 @@ def pieces(body: bytes, size: int) -> list[bytes]:
 
 
 def _head(body: bytes, index: int) -> dict[str, Any]:
-    """Cut the rows out and decode the rest; decode everything where that does not work."""
+    """Cut the rows out and decode the rest; decode everything where that does not work.
+
+    A first page without total or session is decoded too: a list behind the rows may have hidden them, and a body that
+    was cut at an unlucky place looks like one that has none.
+    """
     start, end = _RESULTS.search(body), body.rfind(b"]")
     if start is not None and end >= start.end():
         try:
@@ -149,13 +151,17 @@ def _head(body: bytes, index: int) -> dict[str, Any]:
         except ValueError:
             pass
         else:
-            if isinstance(head, dict):
+            if isinstance(head, dict) and (index > 0 or {"total", "session_id"} <= head.keys()):
                 return head
+    return _whole(body, index)
+
+
+def _whole(body: bytes, index: int) -> dict[str, Any]:
     try:
-        whole = json.loads(body.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
+        whole = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
+    except (ValueError, RecursionError) as error:
         raise UnreadableAnswerError(
-            f"Page {index}: the answer is not whole JSON.", page=index, server_text=_excerpt(body)
+            f"Page {index}: the answer is not whole JSON ({error}).", page=index, server_text=_excerpt(body)
         ) from None
     if not isinstance(whole, dict):
         raise UnreadableAnswerError(f"Page {index}: the answer is not a JSON object.", page=index)

@@ -250,6 +250,18 @@ def test_a_value_nested_deeper_than_a_thousand_levels_is_kept_as_its_text(levels
     assert rows[0].text == '{"a":' + kept + ',"b":[1]}'
 
 
+@pytest.mark.parametrize("start", range(4))
+def test_a_reason_that_python_cannot_read_is_only_a_reason(start):
+    distinct_id = "x" * start + "\U0001f600" * 100  # DuckDB's message ends somewhere within these
+    receipt, rows, _ = store_body(body_of([profile(rb'{"a":"\ud800"}', f'"{distinct_id}"')]))
+    assert receipt.problem is None
+    assert rows == [Row(distinct_id, f'{{"a":"{REPLACED}"}}')]
+    receipt, rows, odd = store_body(body_of([profile(b'{"a":tru}', f'"{distinct_id}"')]))
+    assert (receipt.rows, rows, odd) == (0, [], type(odd)())
+    assert receipt.problem.startswith("the rows are not valid JSON")
+    assert "\U0001f600" not in receipt.problem
+
+
 def test_every_case_together_comes_over_the_wire(tmp_path):
     texts = [*PLAIN.values(), *(case[0] for case in REPLACING.values()), *(case[0] for case in MENDED.values())]
     rows = [profile(text, f'"{index:03}"') for index, text in enumerate(texts)]

@@ -19,7 +19,8 @@ __all__ = ["Counted", "PageReceipt", "PageWrite", "StagedGroup", "Stager"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
 STATEMENT_BYTES = 12_000_000
-_UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException)
+# DuckDB's message quotes the input, and where it cuts that between two bytes of a character, Python cannot read it.
+UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Stager:
         bodies = {each.page.index: each.page.body for each in pages}
         try:
             self._load(bodies)
-        except _UNREADABLE:
+        except UNREADABLE:
             mended = {index: mend(body) for index, body in bodies.items()}
             bodies = {index: body for index, (body, _) in mended.items()}
             unreadable = {index: reason for index, body in bodies.items() if (reason := self._refusal(body))}
@@ -137,8 +138,9 @@ class Stager:
         """Ask DuckDB why it cannot read a body; ``None`` if it can."""
         try:
             self._cursor.execute(f"SELECT count(*) FROM ({FAST})", [[0], [body]]).fetchall()
-        except _UNREADABLE as error:
-            return f"the rows are not valid JSON ({str(error).splitlines()[0][:200]})"
+        except UNREADABLE as error:
+            reason = "" if isinstance(error, UnicodeDecodeError) else str(error).split("  Input:")[0].splitlines()[0]
+            return f"the rows are not valid JSON ({reason or 'no reason given'})"
         return None
 
     def _count(self, pages: Sequence[PageWrite], replaced: dict[int, int]) -> dict[int, Counted]:
