@@ -20,8 +20,9 @@ from .stage import Counted, PageReceipt, PageWrite, StagedGroup, Stager
 
 __all__ = ["PageWriter"]
 
-# A checkpoint compresses every row group that has changed, so one for each full row group compresses each once.
-_ROW_GROUP = 122_880
+# A checkpoint closes the row groups that it compresses, so none is compressed twice; half a row group at a time keeps
+# little uncompressed, in memory and for the moment when the file is closed.
+_CHECKPOINT_ROWS = 61_440
 
 
 class PageWriter:
@@ -90,12 +91,12 @@ class PageWriter:
         return self.commit(self.stage(pages))
 
     def _checkpoint(self, rows: int) -> None:
-        """Compress what has filled a row group; a caller's database checkpoints as its own settings say."""
+        """Compress what has gathered; a caller's database checkpoints as its own settings say."""
         self._unwritten += rows
-        if self._tuned and self._unwritten >= _ROW_GROUP:
+        if self._tuned and self._unwritten > _CHECKPOINT_ROWS:
             with suppress(duckdb.TransactionException):  # somebody else in this process is writing: later, then
                 self._cursor.execute("CHECKPOINT")
-            self._unwritten %= _ROW_GROUP
+            self._unwritten = 0
 
     def _append(self, group: StagedGroup) -> None:
         entries = [self._entry(each, group.counted.get(each.page.index, Counted())) for each in group.pages]
