@@ -38,5 +38,5 @@ nitpick_ignore_regex = [
         "py:.*",
         r"(Any|Callable|Mapping|Sequence|Iterable|Iterator|Collection|Literal|Self|Unpack|Path|SecretStr|datetime)",
     ),
-    ("py:.*", r"(bool|bytes|dict|float|int|list|object|range|str|tuple|tuple.*|None|ValueError|BaseException|Exception)"),
+    ("py:.*", r"(bool|bytes|dict|float|int|list|object|range|str|tuple.*|None|ValueError|BaseException|Exception)"),
 ]
