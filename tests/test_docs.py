@@ -192,6 +192,8 @@ def test_the_commands_of_the_readme_are_those_that_ci_runs():
     assert "\npip install . && mp-fetch demo\n" in README
     test_command = 'pip install -e ".[dev]" && pytest'
     assert f"\n{test_command}\n" in README
+    if not (ROOT / ".ci").is_dir():
+        pytest.skip("a source distribution comes without .ci")
     assert test_command in (ROOT / ".ci" / "run").read_text()
 
 
