@@ -5,10 +5,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from benchmarks.measuring import FailedError
 from benchmarks.races import race
 from benchmarks.reports import keep, opened, publish
 from benchmarks.scenarios import PEERS, SCENARIOS, USUAL, Scenario, Server, custom
 from benchmarks.tables import plain
+from clients.environments import UnavailableError
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,7 +22,10 @@ def main(arguments: list[str] | None = None) -> None:
     report = opened(asked.json)
     for name, scenario in _chosen(asked).items():
         tell = partial(_tell, name)
-        outcome = race(scenario, asked.runs or (1 if asked.quick else 3), tell) | {"quick": asked.quick}
+        try:
+            outcome = race(scenario, asked.runs or (1 if asked.quick else 3), tell) | {"quick": asked.quick}
+        except (UnavailableError, FailedError) as error:
+            sys.exit(f"{name}: {error}")
         report["scenarios"][name] = outcome
         print(plain(outcome), flush=True)
         if asked.json:

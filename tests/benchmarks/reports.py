@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.charts import bars, line
-from benchmarks.tables import markdown
+from benchmarks.tables import headline, markdown
 
 Report = dict[str, Any]
 
@@ -43,5 +43,5 @@ def publish(report: Report, folder: Path) -> None:
     for name, outcome in report["scenarios"].items():
         draw = line if name.startswith("growth") else bars
         (folder / f"{name}.svg").write_text(draw(outcome))
-        pictures[f"{name}.svg"] = outcome["title"].capitalize()
+        pictures[f"{name}.svg"] = headline(outcome)
     (folder / "results.md").write_text(markdown(report, pictures))

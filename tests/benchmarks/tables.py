@@ -53,10 +53,16 @@ def markdown(report: dict[str, Any], pictures: dict[str, str]) -> str:
     parts += [f"![{text}]({file})" for file, text in pictures.items()]
     for outcome in report["scenarios"].values():
         small = ", **in little, not a measurement**" if outcome["quick"] else ""
-        parts.append(f"### {outcome['title'].capitalize()}\n\n{outcome['date'][:10]}, {_used(outcome)}{small}")
+        parts.append(f"### {headline(outcome)}\n\n{outcome['date'][:10]}, {_used(outcome)}{small}")
         parts.append(_piped(["", *_COLUMNS], rows(outcome)))
         parts.append(_piped(["figure", "median", "goal", ""], [verdict(figure) for figure in outcome["figures"]]))
     return "\n\n".join(parts) + "\n"
+
+
+def headline(outcome: dict[str, Any]) -> str:
+    """A scenario's title as a heading."""
+    title = outcome["title"]
+    return title[0].upper() + title[1:]
 
 
 def _median(samples: list[dict[str, Any]], name: str) -> float | None:

@@ -1,9 +1,9 @@
 """What Mixpanel's own clients make of the simulator's refusals: each is taken for what it stands for.
 
-Where they disagree with this package it is on purpose. Neither retries everything: mixpanel-utils knows no 429 and
-falls over the missing body, mixpanel-headless gives up at the first 502. Both read a whole number of seconds at most in
-``Retry-After``; the fractions of ``Limits(exact=True)`` are for tests in a hurry, and headless then waits by its own
-clock.
+Where they do less than this package, the simulator is right and they are poor: mixpanel-utils knows no 429 and falls
+over the missing body, mixpanel-headless gives up at the first 502. Headless reads whole seconds in ``Retry-After`` and
+nothing else, as the published answers have them; for a date, which HTTP allows, and for the fractions of
+``Limits(exact=True)``, which are there for tests in a hurry, it waits by its own clock of a second and more.
 """
 
 import pytest
