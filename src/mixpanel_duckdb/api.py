@@ -79,8 +79,8 @@ def fetch_profiles(
         >>> with Simulator(Population(1200, seed=1)) as sim:
         ...     who = md.Credentials.from_env(sim.environment())
         ...     result = md.fetch_profiles(":memory:", credentials=who, base_url=sim.base_url)
-        >>> result.relation().aggregate("count(*)").fetchone()
-        (1200,)
+        >>> result.relation().aggregate("count(*)").fetchall()
+        [(1200,)]
     """
     ProfileQuery(**filters)
     with ExitStack() as stack:

@@ -136,7 +136,8 @@ class ParallelProfileFetchResult:
         if self._connect is None:
             raise MixpanelError("This result has no database behind it; open the database and read the table there.")
         name = self.table if self.published or self.staging_table is None else self.staging_table
-        return self._connect().table('"' + name.replace('"', '""') + '"')
+        # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.
+        return self._connect().sql('FROM "' + name.replace('"', '""') + '"')
 
     def df(self) -> pandas.DataFrame:
         """Give the rows as a pandas DataFrame (extra ``pandas``)."""

@@ -96,7 +96,7 @@ class Journal:
             FROM {FETCHES} f LEFT JOIN (
                 SELECT fetch_id, max(committed_at) AS last_commit, list(page_index) AS done, sum(rows) AS rows
                 FROM {PAGES} WHERE state = 'committed' GROUP BY fetch_id) p USING (fetch_id)
-            WHERE $1 IS NULL OR f.table_name = $1 ORDER BY f.started_at DESC
+            WHERE $1 IS NULL OR lower(f.table_name) = lower($1) ORDER BY f.started_at DESC
             """,
             [table],
         ).fetchall()
@@ -105,7 +105,8 @@ class Journal:
     def owner(self, table: str) -> int | None:
         """Give the pid of a run of this process that is writing the table now, if any."""
         rows = self._cursor.execute(
-            f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE table_name = ? AND state = 'running'", [table]
+            f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE lower(table_name) = lower(?) AND state = 'running'",
+            [table],
         ).fetchall()
         return next((pid for pid, token in rows if token in _ACTIVE), None)
 

@@ -112,7 +112,12 @@ def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exis
     target, source = quote(table), quote(staging)
     if if_exists == "merge" and _exists(cursor, table):
         cursor.execute(f"DELETE FROM {target} WHERE distinct_id IN (SELECT distinct_id FROM {source})")
-        cursor.execute(f"INSERT INTO {target} SELECT * FROM {source}")
+        # A row without an id is the same profile if it says the same: merging it twice must not double it.
+        cursor.execute(
+            f"DELETE FROM {target} WHERE distinct_id IS NULL "
+            f"AND properties::VARCHAR IN (SELECT properties::VARCHAR FROM {source} WHERE distinct_id IS NULL)"
+        )
+        cursor.execute(f"INSERT INTO {target} BY NAME FROM {source}")
         cursor.execute(f"DROP TABLE {source}")
         return
     cursor.execute(f"DROP TABLE IF EXISTS {target}")

@@ -1,0 +1,222 @@
+"""G4 and G5: a complete table in one step, one row a profile, and readers never see half of it."""
+
+import duckdb
+import pytest
+
+import mixpanel_duckdb as md
+from mixpanel_duckdb import ProfileStore, StorageError, TableExistsError
+from mixpanel_duckdb.page import EngagePage
+from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
+from mixpanel_duckdb.store import FetchSpec, PageWrite
+from store.storing import SPEC, body_of, fetch_rows, fill, opened, page, publish, rows_of
+
+OLD = b'{"$distinct_id":"old","$properties":{}}'
+NEW = [b'{"$distinct_id":"n%d","$properties":{"n":%d}}' % (index, index) for index in range(30)]
+
+
+@pytest.fixture
+def connection():
+    with duckdb.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(connection):
+    with ProfileStore(connection) as store:
+        yield store
+
+
+def names(connection, table="profiles"):
+    return [row.distinct_id for row in rows_of(connection, table)]
+
+
+def tables(connection):
+    return {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+
+def test_the_published_table_has_the_columns_of_the_contract(connection, store):
+    fill(store, [page(0, "a")])
+    columns = connection.execute("DESCRIBE profiles").fetchall()
+    assert [column[:2] for column in columns] == [
+        ("distinct_id", "VARCHAR"), ("properties", "JSON"), ("last_seen", "TIMESTAMP"),
+    ]  # fmt: skip
+    assert tables(connection) == {"profiles", "_mixpanel_fetches", "_mixpanel_pages", "_mixpanel_queries"}
+
+
+def test_an_existing_table_without_a_choice_is_refused_before_anything_is_asked(connection):
+    connection.execute("CREATE TABLE Profiles (mine INTEGER)")
+    with Simulator(Population.raw([OLD])) as sim:
+        who = md.Credentials.from_env(sim.environment())
+        with pytest.raises(TableExistsError, match="if_exists='replace'"):
+            md.fetch_profiles(connection, credentials=who, base_url=sim.base_url)
+        assert sim.requests == []
+    assert connection.execute("SELECT count(*) FROM profiles").fetchone() == (0,)
+
+
+def test_a_table_that_came_into_being_meanwhile_is_refused_at_the_end(connection, store):
+    with opened(store, total=1) as (fetch, writer):
+        writer.write([page(0, "a")])
+    connection.execute("CREATE TABLE profiles AS SELECT 1 AS mine")
+    with pytest.raises(TableExistsError):
+        publish(store, fetch)
+    assert connection.execute("FROM profiles").fetchall() == [(1,)]
+    store.leave(fetch, note="refused")
+    publish(store, store.begin(SPEC, if_exists="replace"), "replace")
+    assert names(connection) == ["a"]
+
+
+def test_replace_keeps_the_old_table_readable_until_the_new_one_is_complete(connection):
+    fetch_rows([OLD], connection)
+    seen = []
+
+    def look(progress):
+        with connection.cursor() as reader:
+            seen.append(names(reader))
+
+    fetch_rows(NEW, connection, page_size=5, if_exists="replace", on_batch_complete=look)
+    assert seen == [["old"]] * 6
+    assert len(names(connection)) == 30
+    assert not any("staging" in name for name in tables(connection))
+
+
+def test_a_reader_in_a_transaction_keeps_seeing_the_old_table(connection, store):
+    fill(store, [page(0, "old")])
+    with connection.cursor() as reader:
+        reader.execute("BEGIN")
+        assert names(reader) == ["old"]
+        fill(store, [page(0, "new"), page(1, "new"), page(2, "newer")], if_exists="replace")
+        assert names(reader) == ["old"]
+        reader.execute("COMMIT")
+        assert sorted(names(reader)) == ["new", "newer"]
+
+
+def test_replace_swaps_a_table_of_any_shape_but_no_view(connection, store):
+    connection.execute("CREATE TABLE profiles (mine INTEGER)")
+    fill(store, [page(0, "a")], if_exists="replace")
+    assert names(connection) == ["a"]
+    connection.execute("CREATE VIEW seen AS FROM profiles")
+    for choice in ("replace", "merge"):
+        with pytest.raises(StorageError, match="'seen' is a view"):
+            store.begin(FetchSpec("seen", "{}"), if_exists=choice)
+
+
+def test_merge_updates_what_exists_and_inserts_the_rest_in_one_transaction(connection, store):
+    fill(store, [page(0, "a", "b"), page(1, "c")])
+    with opened(store, total=2, if_exists="merge") as (fetch, writer):
+        writer.write([page(0, "b", seen="2026-02-02T00:00:00"), page(1, "d")])
+        assert sorted(names(connection)) == ["a", "b", "c"]
+        with connection.cursor() as reader:
+            reader.execute("BEGIN").execute("SELECT count(*) FROM profiles").fetchall()
+            publish(store, fetch, "merge")
+            assert sorted(names(reader)) == ["a", "b", "c"]
+    found = {row.distinct_id: row for row in rows_of(connection)}
+    assert sorted(found) == ["a", "b", "c", "d"]
+    assert found["b"].last_seen.month == 2
+    assert not any("staging" in name for name in tables(connection))
+
+
+def test_merge_goes_by_the_names_of_the_columns(connection, store):
+    connection.execute("CREATE TABLE profiles (properties JSON, last_seen TIMESTAMP, distinct_id VARCHAR)")
+    fill(store, [page(0, "a")], if_exists="merge")
+    assert names(connection) == ["a"]
+
+
+def test_merge_into_nothing_creates_the_table(connection, store):
+    fill(store, [page(0, "a")], if_exists="merge")
+    assert names(connection) == ["a"]
+
+
+def test_merge_keeps_constraints_of_the_users_table(connection, store):
+    connection.execute("CREATE TABLE profiles (distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)")
+    connection.execute("INSERT INTO profiles VALUES ('a', '{}', NULL), ('z', '{}', NULL)")
+    fill(store, [page(0, "a"), page(1, "b")], if_exists="merge")
+    assert sorted(names(connection)) == ["a", "b", "z"]
+    assert connection.execute("SELECT properties->>'page' FROM profiles WHERE distinct_id = 'a'").fetchone() == ("0",)
+
+
+def test_merging_again_does_not_repeat_rows_without_an_id(connection):
+    rows = [b'{"$properties":{"n":1}}', b'{"$properties":{"n":1}}', b'{"$properties":{"n":2}}', OLD]
+    for _ in range(2):
+        result = fetch_rows(rows, connection, if_exists="merge")
+        assert (result.total_rows, result.rows_without_distinct_id) == (4, 3)
+    assert sorted(row.text for row in rows_of(connection)) == ['{"n":1}', '{"n":1}', '{"n":2}', "{}"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "distinct_id VARCHAR",
+        "distinct_id VARCHAR, properties VARCHAR, last_seen TIMESTAMP",
+        "distinct_id VARCHAR, properties JSON, last_seen TIMESTAMPTZ",
+        "distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP, more INTEGER",
+    ],
+)
+def test_merge_refuses_a_table_with_other_columns_at_once(connection, store, columns):
+    connection.execute(f"CREATE TABLE profiles ({columns})")
+    with pytest.raises(StorageError, match="its columns are not"):
+        store.begin(SPEC, if_exists="merge")
+    store.leave(store.begin(SPEC, if_exists="replace"), note=None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["my profiles", 'quo"ted', "it's", "Größe 表", "select", "a.b", "main", "1st", "profiles;--", "%s", "$1", "a\\b"],
+)
+def test_any_other_name_is_a_tables_name(connection, name):
+    first = fetch_rows(NEW[:3], connection, table=name)
+    again = fetch_rows(NEW[:4], connection, table=name, if_exists="replace")
+    merged = fetch_rows(NEW[3:6], connection, table=name, if_exists="merge")
+    assert (first.total_rows, again.total_rows, merged.total_rows) == (3, 4, 3)
+    assert merged.relation().aggregate("count(*)").fetchall() == [(6,)]
+    assert name in tables(connection)
+
+
+def test_the_newest_last_seen_wins_else_the_first(connection):
+    def one(name, seen, mark):
+        text = f'"$last_seen":"{seen}",' if seen else ""
+        return f'{{"$distinct_id":{name},"$properties":{{{text}"mark":{mark}}}}}'.encode()
+
+    rows = [
+        one('"newest"', "2026-01-01T00:00:00", 1), one('"newest"', "2026-03-01T00:00:00", 2),
+        one('"newest"', "2026-02-01T00:00:00", 3), one('"same"', "2026-01-01T00:00:00", 1),
+        one('"same"', "2026-01-01T00:00:00", 2), one('"unseen"', None, 1), one('"unseen"', None, 2),
+        one('"half"', None, 1), one('"half"', "2026-01-01T00:00:00", 2), one("7", None, 1), one('"7"', None, 2),
+        one('"alone"', None, 1), one("null", None, 1), one("null", None, 2),
+    ]  # fmt: skip
+    with ProfileStore(connection) as store, opened(store, total=3) as (fetch, writer):
+        for index in range(3):
+            writer.write([PageWrite(EngagePage.from_body(index, body_of(rows[index * 5 : index * 5 + 5], index)))])
+        staged = store.staged(fetch)
+        assert (staged.rows, staged.distinct, staged.duplicates) == (14, 8, 6)
+        publish(store, fetch)
+    kept = sorted((row.distinct_id or "", row.text[-2]) for row in rows_of(connection))
+    assert kept == [
+        ("", "1"), ("", "2"), ("7", "1"), ("alone", "1"), ("half", "2"), ("newest", "2"), ("same", "1"),
+        ("unseen", "1"),
+    ]  # fmt: skip
+
+
+def test_repeated_profiles_are_counted_in_the_result(connection):
+    with Simulator(
+        Population.raw(NEW[:6]),
+        behaviour=Behaviour(page_size=2, order="fixed", total="page0"),
+    ) as sim:
+        sim.replace_population(Population.raw([*NEW[:6], NEW[0]]))
+        who = md.Credentials.from_env(sim.environment())
+        result = md.fetch_profiles(connection, credentials=who, base_url=sim.base_url)
+    assert (result.duplicate_rows, result.total_rows, result.expected_rows) == (1, 6, 7)
+    assert not result.is_complete
+    assert not result.published
+    assert len(result.relation().fetchall()) == 7
+
+
+def test_a_refused_publication_changes_nothing(connection, store):
+    fill(store, [page(0, "a")])
+    with opened(store, total=1, if_exists="merge") as (fetch, writer):
+        writer.write([page(0, "b")])
+    connection.execute("ALTER TABLE profiles ADD COLUMN more INTEGER")
+    with pytest.raises(StorageError, match="its columns are not"):
+        publish(store, fetch, "merge")
+    assert connection.execute("SELECT distinct_id FROM profiles").fetchall() == [("a",)]
+    assert names(connection, fetch.staging) == ["b"]
+    store.leave(fetch, note=None)
