@@ -110,7 +110,8 @@ class Database:
             self._source = self._open(self.path)
             self._tune(self._source)
         # What is closed here must not close a caller's connection, nor a database in memory that a result still reads.
-        self.connection = self._source if self._on_disk else self._source.cursor()
+        with storage_errors("use the connection"):
+            self.connection = self._source if self._on_disk else self._source.cursor()
         self.zstd = self._stores_zstd()
 
     def __repr__(self) -> str:
@@ -144,7 +145,7 @@ class Database:
     @staticmethod
     def _open(path: str) -> duckdb.DuckDBPyConnection:
         with storage_errors(f"open {path}"):
-            if path != IN_MEMORY and (not Path(path).exists() or Path(path).stat().st_size == 0):
+            if path != IN_MEMORY and not Path(path).exists():
                 _create_file(path)
             return duckdb.connect(path)
 
