@@ -41,8 +41,8 @@ def mend(body: bytes) -> tuple[bytes, int]:
         The mended body, and how many characters had to become U+FFFD.
 
     Example:
-        >>> mend(b'{"a":"\\\\ud83d"}')
-        (b'{"a":"\\xef\\xbf\\xbd"}', 1)
+        >>> mend(b'{"a":"\\ud83d"}')
+        (b'{"a":"\xef\xbf\xbd"}', 1)
     """
     text, replaced = _decode(body)
     mender = _Mender()

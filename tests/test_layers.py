@@ -1,0 +1,133 @@
+"""The rooms of the package, one way only: who may know whom, who speaks HTTP and who speaks SQL."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mixpanel_duckdb
+
+ROOT = Path(mixpanel_duckdb.__file__).parent
+# A room may import those before it, and its own modules.
+ORDER = [
+    "_version", "errors", "control", "credentials", "query", "limits", "rate_limit", "retry", "page", "answer",
+    "client", "store", "progress", "result", "source", "plan", "writer", "download", "run", "fetcher", "api", "__init__",
+    "simulator", "cli", "__main__",
+]  # fmt: skip
+# The demo shows a query as its user would type it.
+SPEAKS_SQL = {"cli/demo.py"}
+IMPORT_SECONDS = 0.25
+
+
+def modules():
+    return sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def room(module):
+    return module.parts[0].removesuffix(".py")
+
+
+def imports(module, *, at_run_time=False):
+    """The absolute names of what a module imports."""
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    skipped = set()
+    if at_run_time:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                skipped.update(map(id, ast.walk(node)))
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = ["mixpanel_duckdb", *module.parts[:-1]]
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            yield start
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def rooms_used(module):
+    known = {name for name in ORDER if name != "__init__"}
+    for name in imports(module):
+        first, _, rest = name.partition(".")
+        if first == "mixpanel_duckdb":
+            yield rest.split(".")[0] if rest.split(".")[0] in known else "__init__"
+
+
+def test_every_room_has_its_place():
+    assert {room(module) for module in modules()} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_a_room_knows_only_those_before_it(module):
+    allowed = {"simulator"} if room(module) == "simulator" else set(ORDER[: ORDER.index(room(module)) + 1])
+    used = set(rooms_used(module)) - {"__init__"}  # a room of the package is imported through the package
+    assert used <= allowed, f"{module} imports {sorted(used - allowed)}"
+
+
+def test_only_the_client_knows_httpx():
+    users = {str(module) for module in modules() if any(name.split(".")[0] == "httpx" for name in imports(module))}
+    assert users == {"client.py"}
+
+
+def test_only_the_store_knows_duckdb_at_run_time_and_executes_sql():
+    for module in modules():
+        if room(module) == "store" or module.as_posix() in SPEAKS_SQL:
+            continue
+        names = {name.split(".")[0] for name in imports(module, at_run_time=True)}
+        assert "duckdb" not in names, f"{module} imports duckdb"
+        calls = {
+            node.func.attr
+            for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
+        assert not calls & {"executemany", "from_query"}, f"{module} speaks SQL"
+        if module.parts[-1] not in {"run.py", "fetcher.py"}:
+            assert "execute" not in calls, f"{module} speaks SQL"
+
+
+def test_the_simulator_needs_nothing_but_the_standard_library():
+    for module in modules():
+        if room(module) == "simulator":
+            outside = {name.split(".")[0] for name in imports(module)} - set(sys.stdlib_module_names)
+            assert outside <= {"mixpanel_duckdb"}, f"{module} imports {outside}"
+
+
+def test_modules_stay_short():
+    long = {str(module): len((ROOT / module).read_text(encoding="utf-8").splitlines()) for module in modules()}
+    assert {name: lines for name, lines in long.items() if lines > 300} == {}
+
+
+def test_functions_stay_short():
+    long = {}
+    for module in modules():
+        for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                assert not any(isinstance(inner, ast.Nonlocal) for inner in ast.walk(node)), f"{module}: {node.name}"
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                if (lines := node.end_lineno - first.lineno + 1) > 45:
+                    long[f"{module}: {node.name}"] = lines
+    assert long == {}
+
+
+def test_no_thread_is_a_daemon_and_nothing_sleeps():
+    for module in modules():
+        if room(module) != "simulator":
+            text = (ROOT / module).read_text(encoding="utf-8")
+            assert "daemon=True" not in text, module
+            assert "time.sleep(" not in text, module
+
+
+def test_the_package_is_imported_quickly():
+    code = "import time; t = time.perf_counter(); import mixpanel_duckdb; print(time.perf_counter() - t)"
+    seconds = []
+    for _ in range(7):
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        seconds.append(float(done.stdout))
+        if min(seconds) < IMPORT_SECONDS:
+            break
+    assert min(seconds) < IMPORT_SECONDS * 2, f"took {min(seconds):.3f} s at best"
