@@ -1,17 +1,22 @@
 """Small helpers, so that a test reads as: this server, this fetch, this table."""
 
 import json
+import ssl
 from collections import Counter
 from datetime import datetime
 from typing import Any
 
 import duckdb
+import httpx
 
 import mixpanel_duckdb as md
+from mixpanel_duckdb.client import DEFAULT_TIMEOUT
 from mixpanel_duckdb.retry import RetryPolicy
 from mixpanel_duckdb.simulator import Population, RequestRecord, Simulator
 
 PAGE = 20
+# One context for all clients: making one costs more than a whole run here.
+_TLS = ssl.create_default_context()
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.05)
 Row = tuple[str | None, str, datetime | None]
 
@@ -25,8 +30,9 @@ def client_of(sim: Simulator, **options: Any) -> md.MixpanelClient:
 def fetch(sim: Simulator, database: Any, table: str = "profiles", **options: Any) -> md.ParallelProfileFetchResult:
     """One run in small pages."""
     options.setdefault("page_size", PAGE)
-    client_options = {name: options.pop(name) for name in ("timeout", "retry", "rate_limiter") if name in options}
-    with client_of(sim, **client_options) as client:
+    client_options = {name: options.pop(name) for name in ("retry", "rate_limiter") if name in options}
+    http = httpx.Client(timeout=options.pop("timeout", DEFAULT_TIMEOUT), verify=_TLS, trust_env=False)
+    with http, client_of(sim, http_client=http, **client_options) as client:
         return md.fetch_profiles(database, table, client=client, **options)
 
 

@@ -75,11 +75,13 @@ def read_limit(headers: Mapping[str, str], text: str) -> LimitHit:
     asked = parse_retry_after(headers.get("retry-after"))
     project, concurrency = state.get("project", {}), state.get("project-concurrency", {})
     quota, window = policy.get("project", {}).get("q"), policy.get("project", {}).get("w")
-    if concurrency.get("r") == 0:
+    over = project.get("r") == 0
+    # Both may be used up; the one that tripped says for how long.
+    if concurrency.get("r") == 0 and not (over and ("t" in project or _over_quota(text))):
         told = concurrency.get("t")
         waits = [value for value in (asked, told) if value is not None]
         return LimitHit("concurrency", min(waits) if waits else None)
-    if project.get("r") == 0 or _over_quota(text):
+    if over or _over_quota(text):
         wait = asked if asked is not None else project.get("t")
         return LimitHit("quota", wait, int(quota) if quota else None, window)
     if "running concurrently" in text:

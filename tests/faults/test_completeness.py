@@ -4,8 +4,8 @@ import json
 
 import duckdb
 import pytest
-from helpers import PAGE, fetch, served, stored
 
+from helpers import PAGE, fetch, served, stored
 from mixpanel_duckdb.simulator import Behaviour, Edit, Fault, Limits, Population, Simulator
 
 FREE = Limits(quota=None)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PAGE, fetch, pages_asked, served, stored, tables
 
 import mixpanel_duckdb as md
+from helpers import PAGE, fetch, pages_asked, served, stored, tables
 from mixpanel_duckdb.simulator import Behaviour, Fault, FaultKind, Latency, Limits, Population, Simulator
 
 SEEDS = int(os.environ.get("MP_TEST_SEEDS", "25"))
-MOST_RUNS = 12
+# A fault counts attempts in each session anew, so a run that starts over meets it again: help comes after the third.
+HELP_AFTER, MOST_RUNS = 3, 6
 KINDS: tuple[FaultKind, ...] = (
     "status", "reset", "cut", "cut_chunked", "cut_gzip", "bad_gzip", "slow", "delay", "html_200", "error_key_200",
     "garbage_200", "empty_page", "short_page", "duplicates", "wrong_page", "wrong_total", "lost_session",
@@ -36,6 +37,8 @@ def trouble(rng: random.Random, page: int) -> Fault:
     }
     if kind in ("quota", "concurrency", "shedding"):
         options |= {"retry_after": rng.choice((0.05, 0.2)), "attempts": rng.choice((1, 2))}
+    if kind == "hang":
+        options["attempts"] = 1
     if kind == "lost_session":
         options |= {"attempts": None, "times": 1}
     if kind == "garbage_200":
@@ -46,7 +49,7 @@ def trouble(rng: random.Random, page: int) -> Fault:
 
 def schedule(seed: int) -> tuple[Population, Behaviour, list[Fault]]:
     rng = random.Random(seed)
-    population = Population(PAGE * rng.randint(10, 30) - rng.randrange(PAGE), seed=seed)
+    population = Population(PAGE * rng.randint(6, 16) - rng.randrange(PAGE), seed=seed)
     pages = -(-len(population) // PAGE)
     rate = rng.choice((0.1, 0.3, 0.6))
     # Page 0 with another total is another, shorter result; test_alone has it.
@@ -67,15 +70,15 @@ def run_until_complete(seed: int, faults: list[Fault], database: str) -> int:
     population, behaviour, _ = schedule(seed)
     with Simulator(population, behaviour=behaviour, limits=Limits(quota=None), faults=faults) as sim:
         for number in range(1, MOST_RUNS):
-            if number == MOST_RUNS - 2:
+            if number > HELP_AFTER:
                 sim.clear_faults()
-            sim.clear_requests()
+            before = len(sim.requests)
             try:
-                result = fetch(sim, database, timeout=0.5)
+                result = fetch(sim, database, timeout=0.3)
             except md.EngageError:
                 assert tables(database) == set()
                 continue
-            check_report(result, population, sim)
+            check_report(result, pages_asked(sim.requests[before:]))
             if result.is_complete:
                 assert stored(database) == served(population)
                 return number
@@ -83,14 +86,16 @@ def run_until_complete(seed: int, faults: list[Fault], database: str) -> int:
     raise AssertionError("never completed")
 
 
-def check_report(result: md.ParallelProfileFetchResult, population: Population, sim: Simulator) -> None:
-    assert result.requests == len(sim.requests)
+def check_report(result: md.ParallelProfileFetchResult, asked: list[int | None]) -> None:
+    # A read that was cut for a fresh session may be counted before it reached the server.
+    assert result.requests >= len(asked)
+    assert result.requests == len(asked) or any("starting over" in text for text in result.notices)
     assert result.successful_pages + result.failed_pages == result.total_pages
     assert result.has_failures == bool(result.failed_page_indices) == bool(result.errors)
     assert result.published == result.is_complete
     assert result.is_complete or result.has_failures or result.total_rows != result.expected_rows
-    if result.resumed_pages and not any("starting over" in text for text in result.notices):
-        assert len(set(pages_asked(sim.requests))) <= result.total_pages - result.resumed_pages
+    if result.resumed_pages:
+        assert len(set(asked)) <= result.total_pages - result.resumed_pages
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
