@@ -235,22 +235,21 @@ class MixpanelClient:
         self, form: dict[str, str | int], index: int, control: FetchControl
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request and read its whole answer; httpx's errors become ours."""
-        url = httpx.URL(self.base_url + ENGAGE_PATH, params=self.credentials.scope())
         try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                status, headers, body = self._send(url, form, control)
-                target = url.join(headers.get("location", "")) if 300 <= status < 400 else url
-                if target == url or not _same_origin(url, target):
-                    break
-                url = target
-        except httpx.DecodingError as error:
-            raise UnreadableAnswerError(
-                f"Page {index}: the body could not be decompressed ({error}).", page=index
-            ) from None
-        except httpx.TransportError as error:
-            raise self._connection_error(error, index) from None
-        except (httpx.InvalidURL, httpx.CookieConflict) as error:
-            raise ConfigurationError(f"The request could not be built: {error}.", page=index) from None
+            return self._follow(form, control)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict) as error:
+            failure = self._error(error, index)
+        # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
+        raise failure
+
+    def _follow(self, form: dict[str, str | int], control: FetchControl) -> tuple[int, Mapping[str, str], bytes]:
+        url = httpx.URL(self.base_url + ENGAGE_PATH, params=self.credentials.scope())
+        for _ in range(_MOST_REDIRECTS + 1):
+            status, headers, body = self._send(url, form, control)
+            target = url.join(headers.get("location", "")) if 300 <= status < 400 else url
+            if target == url or not _same_origin(url, target):
+                break
+            url = target
         return status, headers, body
 
     def _send(
@@ -275,13 +274,15 @@ class MixpanelClient:
         ) as response:
             return response.status_code, response.headers, response.read()
 
-    def _connection_error(self, error: httpx.TransportError, index: int) -> MixpanelError:
+    def _error(self, error: Exception, index: int) -> MixpanelError:
+        if isinstance(error, httpx.DecodingError):
+            return UnreadableAnswerError(f"Page {index}: the body could not be decompressed ({error}).", page=index)
         if is_certificate_error(error):
             return ConfigurationError(
                 f"The TLS certificate of {self.base_url} is not trusted ({error}). SSL_CERT_FILE names a private CA.",
                 page=index,
             )
-        if isinstance(error, httpx.UnsupportedProtocol):
+        if isinstance(error, httpx.UnsupportedProtocol) or not isinstance(error, httpx.TransportError):
             return ConfigurationError(f"The base URL or a proxy is unusable: {error}.", page=index)
         detail = str(error) or type(error).__name__
         return ConnectionFailedError(f"Page {index}: no complete answer from {self.base_url}: {detail}.", page=index)

@@ -109,10 +109,13 @@ def test_a_gateway_that_echoes_the_request_leaks_nothing(
     head: str, credentials: md.Credentials, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "mixpanel_duckdb")
-    with echo(head) as url, md.MixpanelClient(credentials, base_url=url, retry=QUICK) as client:
-        with pytest.raises(md.MixpanelError) as caught:
-            md.fetch_profiles(":memory:", client=client, rate_limit_wait=0)
-    if head[0] != "4" or head[:3] != "429":
+    with (
+        echo(head) as url,
+        md.MixpanelClient(credentials, base_url=url, retry=QUICK) as client,
+        pytest.raises(md.MixpanelError) as caught,
+    ):
+        md.fetch_profiles(":memory:", client=client, rate_limit_wait=0)
+    if not head.startswith("429"):
         assert caught.value.server_text
         assert "[secret]" in caught.value.server_text
     assert_error_is_clean(caught.value)
@@ -122,9 +125,11 @@ def test_a_gateway_that_echoes_the_request_leaks_nothing(
 def test_an_error_of_the_connection_holds_no_request_with_its_headers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with md.MixpanelClient(ACCOUNT, base_url=f"http://127.0.0.1:{port}", retry=QUICK) as client:
-        with pytest.raises(md.ConnectionFailedError) as caught:
-            client.query_engage_page(0)
+    with (
+        md.MixpanelClient(ACCOUNT, base_url=f"http://127.0.0.1:{port}", retry=QUICK) as client,
+        pytest.raises(md.ConnectionFailedError) as caught,
+    ):
+        client.query_engage_page(0)
     error: BaseException | None = caught.value
     while error is not None:
         request: Any = getattr(error, "_request", None)
@@ -143,9 +148,11 @@ def test_plain_http_to_another_host_is_refused_before_any_request() -> None:
 def test_wrong_credentials_are_refused_without_being_shown(database: str) -> None:
     with Simulator(Population(3), secret="another", token="another") as sim:
         for credentials in (ACCOUNT, BEARER):
-            with md.MixpanelClient(credentials, base_url=sim.base_url) as client:
-                with pytest.raises(md.CredentialsError) as caught:
-                    md.fetch_profiles(database, client=client)
+            with (
+                md.MixpanelClient(credentials, base_url=sim.base_url) as client,
+                pytest.raises(md.CredentialsError) as caught,
+            ):
+                md.fetch_profiles(database, client=client)
             assert_error_is_clean(caught.value)
         assert len(sim.requests) == 2
         assert fetch(sim, database).is_complete
