@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
@@ -75,6 +76,10 @@ project_id='42', region='us', workspace_id=None)
             raise ValueError("give a service account or a token, not both")
         if self.token is None and not (self.username and self.secret and self.secret.get_secret_value()):
             raise ValueError("a user name and a secret, or a token, are needed")
+        if self.token is not None and not re.fullmatch("[!-~]+", self.token.get_secret_value()):
+            raise ValueError("the token is empty or holds characters that no HTTP header can carry")
+        if self.username and ":" in self.username:
+            raise ValueError("a user name cannot hold a colon")
         if not self.project_id.strip():
             raise ValueError("project_id is empty")
         return self
@@ -161,13 +166,13 @@ def resolve_base_url(
         'http://127.0.0.1:8080'
     """
     env = os.environ if environ is None else environ
-    chosen = base_url or env.get("MP_API_BASE_URL") or HOSTS[region]  # type: ignore[index]
-    parts = urlsplit(chosen)
-    if parts.username or parts.password:
+    chosen = (base_url or env.get("MP_API_BASE_URL") or HOSTS[region]).strip()  # type: ignore[index]
+    parts = _parts(chosen)
+    if "@" in chosen:
         raise ConfigurationError("The base URL must not carry a user name or password; use credentials instead.")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(
-            f"The base URL {chosen!r} is not of the form https://host; MP_API_BASE_URL or base_url sets it."
+            f"The base URL {chosen.partition('?')[0]!r} is not of the form https://host; MP_API_BASE_URL or base_url sets it."
         )
     if parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
         raise ConfigurationError(
@@ -175,6 +180,15 @@ def resolve_base_url(
             "loopback address, or allow_http=True (--allow-http) if the network in between is yours."
         )
     return chosen.rstrip("/")
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises if it is no number
+    except ValueError:
+        return None
+    return parts
 
 
 def _is_loopback(host: str) -> bool:

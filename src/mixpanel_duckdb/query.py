@@ -25,9 +25,9 @@ def _int64_text(value: object) -> object:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError("must be the numeric id of a group key (Mixpanel: project settings), not its name")
-    if not -(2**63) <= int(text) < 2**63:
+    if len(digits) > 19 or not -(2**63) <= int(text) < 2**63:
         raise ValueError("does not fit 64 bits")
-    return text
+    return str(int(text))
 
 
 def _not_blank(value: str) -> str:
@@ -38,9 +38,24 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        _compact(value).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("holds what JSON cannot hold") from None
+    return value
+
+
 Text = Annotated[str, AfterValidator(_not_blank)]
 GroupId = Annotated[str, BeforeValidator(_int64_text)]
-CohortId = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+Behavior = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
 class ProfileFilters(TypedDict, total=False):
@@ -96,19 +111,19 @@ class ProfileQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     where: Text | None = None
-    cohort_id: CohortId | None = None
+    cohort_id: Positive | None = None
     include_all_users: bool | None = None
     output_properties: tuple[Text, ...] | None = None
     distinct_id: Text | None = None
     distinct_ids: tuple[Text, ...] | None = None
     data_group_id: GroupId | None = None
-    behaviors: tuple[dict[str, Any], ...] | None = None
-    as_of_timestamp: Annotated[int, Field(ge=0)] | None = None
+    behaviors: tuple[Behavior, ...] | None = None
+    as_of_timestamp: Annotated[int, BeforeValidator(_no_truth), Field(ge=0)] | None = None
     search: Text | None = None
     sort_key: Text | None = None
     sort_order: Literal["ascending", "descending"] | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
-    page_size: Annotated[int, Field(ge=1)] | None = None
+    limit: Positive | None = None
+    page_size: Positive | None = None
 
     def __init__(self, **filters: Unpack[ProfileFilters]) -> None:
         for name in ("output_properties", "distinct_ids", "behaviors"):
@@ -179,11 +194,11 @@ class ProfileQuery(BaseModel):
 
     def canonical(self) -> str:
         """Give the query as one JSON text that is equal for equal queries; the journal keeps it."""
-        return json.dumps(self.params(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _compact(self.params())
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _sentence(error: ValidationError) -> str:
