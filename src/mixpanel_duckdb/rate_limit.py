@@ -78,7 +78,7 @@ class RateLimiter:
         self._clock = clock
         self._changed = threading.Condition()
         self._unanswered: set[_Sent] = set()
-        self._admitted = 0
+        self._ended = 0
         self._doubt_since: float | None = None
         self._fastest = math.inf
         self._allowed = float(self.max_in_flight)
@@ -146,6 +146,7 @@ class RateLimiter:
     def _leave(self, sent: _Sent, *, accepted: bool, refused: bool) -> None:
         with self._changed:
             self._unanswered.discard(sent)
+            self._ended += not refused
             if refused and sent in self._sent:
                 self._sent.remove(sent)
             if accepted:
@@ -179,13 +180,21 @@ class RateLimiter:
             delay = max(delay, counted[-quota] + length * 1.02 + 0.05 - now)
         return delay
 
+    def _scouts(self) -> list[_Sent]:
+        """Requests under way that may well be refused, in order: past the published number, or first after a 429."""
+        under_way = sorted(self._unanswered, key=lambda each: each.at)
+        if self._doubt_since is not None:
+            return [each for each in under_way if each.at > self._doubt_since]
+        past = self._ended + len(under_way) - _PUBLISHED_QUOTA
+        return under_way[-past:] if past > 0 and self._ended <= _PUBLISHED_QUOTA else []
+
     def _behind_scouts(self, now: float) -> float:
-        """Seconds to stay behind the first requests after a doubt arose, while they are unanswered and young."""
-        if self._doubt_since is None:
+        """Seconds to stay behind the scouts, while they are young."""
+        scouts = self._scouts()
+        if len(scouts) < _SCOUTS:
             return 0.0
         lead = max(_SCOUTS_LEAD[0], min(_SCOUTS_LEAD[1], self._fastest / 8))
-        ages = sorted(now - each.at for each in self._unanswered if each.at > self._doubt_since)
-        return max(0.0, lead - ages[_SCOUTS - 1]) if len(ages) >= _SCOUTS else 0.0
+        return max(0.0, lead - (now - scouts[-_SCOUTS].at))
 
     def _admit(self, control: FetchControl, in_session: bool) -> _Sent:
         with self._changed:
@@ -204,9 +213,6 @@ class RateLimiter:
     def _count(self, sent: _Sent) -> _Sent:
         self._unanswered.add(sent)
         self._sent.append(sent)
-        self._admitted += 1
-        if self._admitted == _PUBLISHED_QUOTA:
-            self._doubt_since = sent.at
         return sent
 
     def _pause_for(self, delay: float, now: float, control: FetchControl) -> None:
