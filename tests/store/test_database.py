@@ -48,6 +48,27 @@ def test_a_callers_connection_is_neither_closed_nor_changed(tmp_path):
         assert len(rows_of(connection)) == 60
 
 
+@pytest.mark.parametrize("place", ["other", "memory.mine", '"my ""odd"" one"'])
+def test_the_table_appears_where_the_callers_use_has_led(tmp_path, place):
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{tmp_path / 'other.duckdb'}' AS other")
+        connection.execute("""ATTACH ':memory:' AS "my ""odd"" one" """)
+        connection.execute("CREATE SCHEMA memory.mine")
+        connection.execute(f"USE {place}")
+        with connection.cursor() as fresh:
+            before = state(fresh)
+        for choice in ("error", "replace", "merge"):
+            result = fetch_rows(ROWS, connection, page_size=20, if_exists=choice)
+            assert len(result.relation().fetchall()) == 60
+        assert connection.execute("SELECT count(*) FROM profiles").fetchone() == (60,)
+        assert [record.table for record in md.list_fetches(connection)] == ["profiles"]
+        with connection.cursor() as fresh:
+            assert state(fresh) == before
+            assert fresh.execute(
+                "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'main' AND database_name = 'memory'"
+            ).fetchone() == (0,)
+
+
 def test_a_callers_transaction_is_left_alone():
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE mine (a INTEGER)")

@@ -111,7 +111,8 @@ class Database:
             self._tune(self._source)
         # What is closed here must not close a caller's connection, nor a database in memory that a result still reads.
         with storage_errors("use the connection"):
-            self.connection = self._source if self._on_disk else self._source.cursor()
+            self._home = None if self.path else _place(self._source)
+            self.connection = self._source if self._on_disk else _cursor(self._source, self._home)
         self.zstd = self._stores_zstd()
 
     def __repr__(self) -> str:
@@ -124,7 +125,7 @@ class Database:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of its own to whoever works on another thread."""
         with storage_errors("use the database; was it closed?"):
-            return self.connection.cursor()
+            return _cursor(self.connection, self._home)
 
     def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
         """Give a way to connect that outlives this object, for a result that is read later.
@@ -132,7 +133,9 @@ class Database:
         A file is opened when somebody reads; a database in memory lives on as long as the result does; a caller's
         connection stays the caller's to close.
         """
-        return partial(_connect, os.path.abspath(self.path)) if self.path and self._on_disk else self._source.cursor
+        if self.path and self._on_disk:
+            return partial(_connect, os.path.abspath(self.path))
+        return partial(_cursor, self._source, self._home)
 
     def close(self) -> None:
         """Close what was opened here; a caller's instance keeps none of our settings."""
@@ -167,6 +170,20 @@ class Database:
 
 def _is_alone(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute("FROM duckdb_connection_count()").fetchall() == [(1,)]
+
+
+def _place(connection: duckdb.DuckDBPyConnection) -> str:
+    """Where a caller's ``USE`` has led; cursors do not inherit it."""
+    row = only_row(connection, "SELECT current_database(), current_schema()")
+    assert row is not None  # noqa: S101 - no table, one row
+    return f"{quote(row[0])}.{quote(row[1])}"
+
+
+def _cursor(connection: duckdb.DuckDBPyConnection, place: str | None) -> duckdb.DuckDBPyConnection:
+    cursor = connection.cursor()
+    if place is not None:
+        cursor.execute(f"USE {place}")
+    return cursor
 
 
 def _connect(path: str) -> duckdb.DuckDBPyConnection:
