@@ -172,7 +172,8 @@ def resolve_base_url(
         raise ConfigurationError("The base URL must not carry a user name or password; use credentials instead.")
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(
-            f"The base URL {chosen.partition('?')[0]!r} is not of the form https://host; MP_API_BASE_URL or base_url sets it."
+            f"The base URL {chosen.partition('?')[0]!r} is not of the form https://host; MP_API_BASE_URL or base_url "
+            "sets it."
         )
     if parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
         raise ConfigurationError(
