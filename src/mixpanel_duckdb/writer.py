@@ -22,7 +22,7 @@ __all__ = ["PageSink", "Writer"]
 
 _Item = TypeVar("_Item")
 _LOOK_AGAIN = 0.1
-_GROUP_BYTES = 8_000_000
+_GROUP_BYTES = 12_000_000
 # Parsed groups that may wait while a checkpoint compresses a row group.
 _STAGED_GROUPS = 6
 

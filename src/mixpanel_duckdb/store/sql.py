@@ -7,8 +7,9 @@ from .fidelity import MAX_NESTING
 __all__ = ["CAREFUL", "COLUMNS", "DEEP", "FAST", "STATISTICS"]
 
 _BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
-# Nesting deeper than the limit takes at least so many characters and brackets: cheap to ask, almost never true.
-DEEP = f"strlen(properties) > {2 * MAX_NESTING} AND {_BRACKETS} > {MAX_NESTING}"
+# Nesting deeper than the limit takes at least so many characters and brackets. Almost never true, and cheap to ask in
+# this form: both sides of an AND would be computed for every row.
+DEEP = f"CASE WHEN strlen(properties) > {2 * MAX_NESTING} THEN {_BRACKETS} > {MAX_NESTING} ELSE false END"
 _BODIES = "(SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS body)"
 FAST = f"""
     SELECT page, p."$distinct_id" AS distinct_id, p."$properties" AS properties
