@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, QueryError, StorageError
-from mixpanel_duckdb.store import FetchSpec
+from mixpanel_duckdb.page import EngagePage
+from mixpanel_duckdb.store import FetchSpec, PageWrite
 from store.storing import SPEC, fill, opened, page, publish, rows_of
 
 
@@ -271,3 +272,19 @@ def test_a_record_is_told_in_plain_values_without_the_session(store):
     assert told["pages_missing"] == [0, 1]
     assert datetime.fromisoformat(told["started_at"]).utcoffset() == timedelta(0)
     assert store.fetches("nobody's") == []
+
+
+def test_a_session_ages_from_its_last_committed_page_not_from_the_last_run(tmp_path):
+    spec = FetchSpec("profiles", "{}")
+    with ProfileStore(tmp_path / "a.duckdb") as store:
+        fetch = store.opened(store.begin(spec), session_id="s", total=2, page_size=1)
+        writer = store.writer(fetch)
+        writer.write([PageWrite(EngagePage.from_body(0, b'{"results":[{"$distinct_id":"a"}],"total":2}'), 1)])
+        writer.close()
+        store.leave(fetch, note="stopped")
+        again = store.begin(spec)
+        assert again.committed == ((0, 1),)
+        store.leave(again, note="a run that brought nothing")
+        with duckdb.connect(str(tmp_path / "a.duckdb")) as other:
+            other.execute("UPDATE _mixpanel_pages SET committed_at = committed_at - INTERVAL 2 HOURS")
+        assert store.begin(spec).committed == ()

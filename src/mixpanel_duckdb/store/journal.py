@@ -92,7 +92,8 @@ class Journal:
             f"""
             SELECT f.fetch_id, f.table_name, f.state, f.total_pages, f.total, f.query, f.project_id, f.started_at,
                    greatest(f.updated_at, p.last_commit), f.staging_table, f.note, f.session_id, f.page_size,
-                   f.as_of_timestamp, f.host, f.owner_token, p.done, coalesce(p.rows, 0)
+                   f.as_of_timestamp, f.host, f.owner_token, coalesce(p.last_commit, f.started_at), p.done,
+                   coalesce(p.rows, 0)
             FROM {FETCHES} f LEFT JOIN (
                 SELECT fetch_id, max(committed_at) AS last_commit, list(page_index) AS done, sum(rows) AS rows
                 FROM {PAGES} WHERE state = 'committed' GROUP BY fetch_id) p USING (fetch_id)
@@ -241,7 +242,7 @@ def refuse_second_run(journal: Journal, table: str) -> None:
 
 def _record(row: tuple[Any, ...]) -> FetchRecord:
     (fetch_id, table, state, total_pages, total, query, project_id, started, updated, staging, note, session,
-     page_size, as_of, host, token, done, rows) = row  # fmt: skip
+     page_size, as_of, host, token, alive, done, rows) = row  # fmt: skip
     committed = set(done or ())
     missing = tuple(index for index in range(total_pages or 0) if index not in committed)
     killed = state == "running" and token not in _ACTIVE
@@ -266,4 +267,5 @@ def _record(row: tuple[Any, ...]) -> FetchRecord:
         host=host,
         query_text=query,
         session_id=session,
+        last_commit=alive,
     )

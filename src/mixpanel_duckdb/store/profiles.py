@@ -147,7 +147,7 @@ class ProfileStore:
             spec: What is fetched, and into which table.
             if_exists: What to do with an existing table at the end; checked now.
             resume: Whether to look for an unfinished fetch.
-            resume_max_age: Seconds since its last sign of life after which a session is not trusted any more.
+            resume_max_age: Seconds since its last committed page after which a session is not trusted any more.
 
         Raises:
             TableExistsError: The table exists and ``if_exists`` is ``"error"``.
@@ -161,7 +161,7 @@ class ProfileStore:
             refuse_second_run(self._journal, spec.table)
             check_target(self._cursor, spec.table, if_exists)
             known = [each for each in self._journal.records(spec.table) if each.state != "complete"]
-            old = [each for each in known if utc_now() - each.updated_at > timedelta(seconds=resume_max_age)]
+            old = [each for each in known if utc_now() - each.last_commit > timedelta(seconds=resume_max_age)]
             same = [each for each in known if each not in old and self._is_same(each, spec)]
             found = next((each for each in same if resume and each.resumable), None)
             self._journal.forget([*old, *(each for each in same if each is not found)])

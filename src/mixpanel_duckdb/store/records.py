@@ -68,6 +68,7 @@ class FetchRecord:
     host: str = ""
     query_text: str = field(default="", repr=False)
     session_id: str | None = field(default=None, repr=False)
+    last_commit: datetime = field(default=datetime.min, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Give every field as plain values, ready for JSON."""
