@@ -3,6 +3,7 @@
 ``MP_TEST_SEEDS=200`` runs so many seeds; a seed that fails says which faults are enough to make it fail.
 """
 
+import gc
 import os
 import random
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, fetch, pages_asked, served, stored, tables
+from mixpanel_duckdb.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Fault, FaultKind, Latency, Limits, Population, Simulator
 
 SEEDS = int(os.environ.get("MP_TEST_SEEDS", "25"))
@@ -106,6 +108,13 @@ def test_any_mixture_of_faults_ends_in_the_exact_table(seed: int, tmp_path: Path
     except Exception as error:
         needed = shrink(seed, faults, tmp_path)
         raise AssertionError(f"seed {seed} fails; these faults are enough: {needed}") from error
+    assert pages_alive() == 0
+
+
+def pages_alive() -> int:
+    """Pages that outlived their run: memory must follow what is in flight."""
+    gc.collect()
+    return sum(isinstance(each, EngagePage) for each in gc.get_objects())
 
 
 def shrink(seed: int, faults: list[Fault], folder: Path) -> list[Fault]:
