@@ -13,8 +13,8 @@ ROOT = Path(mixpanel_duckdb.__file__).parent
 # A room may import those before it, and its own modules.
 ORDER = [
     "_version", "errors", "control", "credentials", "query", "limits", "rate_limit", "retry", "page", "answer",
-    "client", "store", "progress", "result", "source", "plan", "writer", "download", "run", "fetcher", "api",
-    "__init__", "simulator", "cli", "__main__",
+    "transport", "reader", "client", "store", "progress", "result", "source", "plan", "writer", "download", "run",
+    "fetcher", "api", "__init__", "simulator", "cli", "__main__",
 ]  # fmt: skip
 # The demo shows a query as its user would type it.
 SPEAKS_SQL = {"cli/demo.py"}
@@ -69,9 +69,13 @@ def test_a_room_knows_only_those_before_it(module):
     assert used <= allowed, f"{module} imports {sorted(used - allowed)}"
 
 
-def test_only_the_client_knows_httpx():
-    users = {str(module) for module in modules() if any(name.split(".")[0] == "httpx" for name in imports(module))}
-    assert users == {"client.py"}
+def test_only_the_transport_knows_httpx_at_run_time():
+    users = {
+        str(module)
+        for module in modules()
+        if any(name.split(".")[0] == "httpx" for name in imports(module, at_run_time=True))
+    }
+    assert users == {"transport.py"}
 
 
 def test_only_the_store_knows_duckdb_at_run_time_and_executes_sql():

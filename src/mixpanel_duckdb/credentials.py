@@ -133,6 +133,13 @@ project_id='42', region='us', workspace_id=None)
         pair = f"{self.username}:{self.secret.get_secret_value()}"
         return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
 
+    def redacted(self, body: bytes) -> bytes:
+        """Blank out the secrets in what a server sent, before any of it is quoted."""
+        for secret in (self.secret, self.token):
+            if secret is not None:
+                body = body.replace(secret.get_secret_value().encode(), b"[secret]")
+        return body.replace(self.authorization().partition(" ")[2].encode(), b"[secret]")
+
     def scope(self) -> dict[str, str]:
         """Give the URL parameters that say which project, and which Data View, is read."""
         scope = {"project_id": self.project_id}

@@ -1,0 +1,103 @@
+"""One page, however many requests it takes: each attempt is paced, and repeated as the retry policy says.
+
+An attempt posts a form and turns what comes back into a page or into the error that it means. A 429 is no failure: it
+is told to the rate limiter, which holds every worker back, and the page is asked for again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import count
+
+from .answer import error_for
+from .control import FetchControl
+from .credentials import Credentials
+from .errors import MixpanelError, RateLimitError
+from .limits import read_limit
+from .page import EngagePage
+from .query import ProfileQuery
+from .rate_limit import RateLimiter
+from .retry import RetryPolicy
+from .transport import Form, HttpAnswer, Transport
+
+__all__ = ["PageReader"]
+
+
+class PageReader:
+    """Reads pages through one transport; any thread may call it.
+
+    Args:
+        transport: Sends a request.
+        credentials: Whose secrets are kept out of error texts.
+        retry: When a failed request is sent again.
+        rate_limiter: When one may be sent.
+    """
+
+    def __init__(
+        self, transport: Transport, credentials: Credentials, *, retry: RetryPolicy, rate_limiter: RateLimiter
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials
+        self._retry = retry
+        self._limiter = rate_limiter
+
+    def read(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
+        """Read one page, retried and paced, without decoding its profiles.
+
+        Args:
+            index: Page index from 0.
+            query: The filters.
+            session_id: Needed for every page but 0.
+            control: The run this belongs to; it can stop the waiting and the reading.
+
+        Raises:
+            FetchStopped: The run was stopped.
+            MixpanelError: What the last answer means, once the policy gives up.
+        """
+        failures = 0
+        for sent in count():
+            try:
+                with self._limiter.slot(control, in_session=bool(session_id)):
+                    control.count_request(again=sent > 0)
+                    page = self._attempt(index, query, session_id, control)
+            except MixpanelError as error:
+                control.check()
+                if isinstance(error, RateLimitError):
+                    if error.status is None:
+                        raise
+                    continue
+                failures += 1
+                delay = self._retry.delay(failures, error)
+                if delay is None:
+                    raise
+                control.sleep(delay)
+            else:
+                return page
+        raise AssertionError("unreachable")
+
+    def _attempt(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
+        answer = self._transport.post(_form(index, query, session_id), index, control)
+        try:
+            return self._page(answer, index)
+        except RateLimitError as error:
+            self._limiter.hit(read_limit(answer.headers, error.server_text or ""), in_session=bool(session_id))
+            raise
+
+    def _page(self, answer: HttpAnswer, index: int) -> EngagePage:
+        """Read an answer; a gateway that echoes the request must not get a secret into an error text."""
+        redacted = self._credentials.redacted
+        if answer.status != 200:
+            raise error_for(answer.status, answer.headers, redacted(answer.body), index)
+        with suppress(MixpanelError):
+            return EngagePage.from_body(index, answer.body)
+        return EngagePage.from_body(index, redacted(answer.body))
+
+
+def _form(index: int, query: ProfileQuery, session_id: str | None) -> Form:
+    form: dict[str, str | int] = {
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in query.params().items()
+    }
+    form["page"] = index
+    if session_id:
+        form["session_id"] = session_id
+    return form
