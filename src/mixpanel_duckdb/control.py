@@ -10,6 +10,7 @@ import threading
 import time
 
 from .errors import FetchStopped
+from .trace import Trace
 
 __all__ = ["FetchControl"]
 
@@ -20,6 +21,9 @@ class FetchControl:
     Args:
         max_wait: Most seconds the run may wait for the server's limits in all; ``None`` means as long as it asks.
 
+    Attributes:
+        trace: What the fetch threads do for the pages under way; for the journal.
+
     Example:
         >>> control = FetchControl(max_wait=60.0)
         >>> control.add_wait(10.0, 12.0); control.add_wait(11.0, 13.0)
@@ -29,6 +33,7 @@ class FetchControl:
 
     def __init__(self, *, max_wait: float | None = None) -> None:
         self.max_wait = max_wait
+        self.trace = Trace()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._requests = 0
@@ -78,7 +83,7 @@ class FetchControl:
             raise FetchStopped("The run is being stopped.")
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless a stop is asked for.
+        """Wait before a request is repeated, unless a stop is asked for.
 
         Args:
             seconds: How long.
@@ -86,7 +91,9 @@ class FetchControl:
         Raises:
             FetchStopped: A stop was asked for before or during the wait.
         """
+        start = time.monotonic()
         self._stop.wait(max(0.0, seconds))
+        self.trace.waited("backoff", start, time.monotonic())
         self.check()
 
     def count_request(self, *, again: bool) -> None:
@@ -94,6 +101,7 @@ class FetchControl:
         with self._lock:
             self._requests += 1
             self._retries += again
+        self.trace.sent()
 
     def add_wait(self, start: float, end: float) -> None:
         """Add a wait for the server's limits, in ``time.monotonic()`` seconds; only the part not yet counted."""

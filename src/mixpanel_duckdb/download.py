@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from threading import current_thread
 from typing import Any, Self
 
 from .control import FetchControl
@@ -22,7 +21,7 @@ from .plan import ROUNDS, Assignment, PagePlan
 from .query import ProfileQuery
 from .source import PageSource
 from .store import PageReceipt, PageWrite
-from .store.journal import utc_now
+from .trace import Arrival
 from .writer import PageSink, Writer
 
 __all__ = ["Download", "PageEvent", "SessionPages", "cut_short"]
@@ -147,7 +146,7 @@ class Download:
     def start(self, first: EngagePage | None = None) -> None:
         """Start the fetch threads; a page that is there already is queued first, and written meanwhile."""
         if first is not None:
-            self._received(PageWrite(first, self._session.expected_rows(first.index), received_at=utc_now()))
+            self._received(self._write(first, self._control.trace.arrived(first.index)))
         self._futures = [self._executor.submit(self._work) for _ in range(self._workers)]
 
     def events(self) -> Iterator[PageEvent | None]:
@@ -185,22 +184,22 @@ class Download:
         self._events.put(_Ended(writer=False, error=error))
 
     def _fetch(self, assignment: Assignment) -> None:
-        index, asked = assignment.index, utc_now()
+        index, trace = assignment.index, self._control.trace
+        trace.take(index)
         try:
             page = self._source.fetch(index, self._query, self._session.session_id, self._control)
-        except FetchStopped:
+        except FetchStopped as error:
+            trace.failed(error)
             self._plan.unsettle(index, "the run was stopped")
         except MixpanelError as error:
+            trace.failed(error)
             self._failed(index, error)
         else:
-            self._received(PageWrite(
-                page,
-                self._session.expected_rows(index),
-                assignment.last_try,
-                requested_at=asked,
-                received_at=utc_now(),
-                worker=current_thread().name,
-            ))  # fmt: skip
+            self._received(self._write(page, trace.arrived(index), last_try=assignment.last_try))
+
+    def _write(self, page: EngagePage, how: Arrival, *, last_try: bool = False) -> PageWrite:
+        expected = self._session.expected_rows(page.index)
+        return PageWrite(page, expected, last_try, how.requested_at, how.received_at, how.worker, how.steps)
 
     def _failed(self, index: int, error: MixpanelError) -> None:
         if isinstance(error, RateLimitError) and error.status is None:
@@ -219,10 +218,15 @@ class Download:
         problem = self._session.oddity(page)
         wrong = self._session.is_another(page)
         if problem and (wrong or not write.last_try):
+            self._spoiled(write, problem)
             again = self._plan.failed(page.index, problem, odd=not wrong)
             self._events.put(PageEvent(page.index, problem=problem, again=again))
         elif not self._writer.put(write):
             self._plan.unsettle(page.index, "the writer has ended")
+
+    def _spoiled(self, write: PageWrite, problem: str) -> None:
+        arrival = Arrival(write.requested_at, write.received_at, write.worker, write.steps)
+        self._control.trace.spoiled(write.page.index, arrival, problem)
 
     def _written(self, write: PageWrite, receipt: PageReceipt) -> None:
         """On the writer's thread: settle a page."""
@@ -233,6 +237,7 @@ class Download:
             problem = size or self._session.oddity(write.page)
             self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
         else:
+            self._spoiled(write, receipt.problem)
             tries = ROUNDS if receipt.rows else _UNREADABLE_TRIES
             again = self._plan.failed(receipt.index, receipt.problem, tries=tries, odd=True)
             self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))

@@ -207,8 +207,11 @@ class RateLimiter:
                 if delay > 0:
                     self._pause_for(delay, now, control)
                 self._changed.wait(min(max(delay, behind) or _LOOK_AGAIN, _LOOK_AGAIN))
+                until = self._clock()
                 if delay > 0:
-                    control.add_wait(now, self._clock())
+                    control.add_wait(now, until)
+                kind = self._pause.kind if self._pause else "quota"
+                control.trace.waited(*(("limit", now, until, kind) if delay > 0 else ("turn", now, until)))
 
     def _count(self, sent: _Sent) -> _Sent:
         self._unanswered.add(sent)

@@ -62,6 +62,7 @@ class PageReader:
                     page = self._attempt(index, query, session_id, control)
             except MixpanelError as error:
                 control.check()
+                control.trace.failed(error)
                 if isinstance(error, RateLimitError):
                     if error.status is None:
                         raise

@@ -117,7 +117,7 @@ class FetchRun:
     def _leave(self, fetch: OpenFetch, *, note: str) -> None:
         """Leave a fetch behind what ended it: a store that cannot take even this (a full disk) does not hide that."""
         with suppress(StorageError):
-            self._store.leave(fetch, note=note)
+            self._store.leave(fetch, note=note, steps=self._control.trace.unfinished())
 
     def _is_session_lost(self, error: MixpanelError, fetch: OpenFetch) -> bool:
         """A refusal in so many words, or any refusal of a session that an earlier run opened."""
@@ -156,7 +156,7 @@ class FetchRun:
         """Open a session, on a fetch thread so that this one can be interrupted."""
         self._store.count_queries(self._source.project_id, self._source.host)
         with ThreadPoolExecutor(1, thread_name_prefix="mp-fetch-page") as executor:
-            future = executor.submit(self._source.fetch, 0, query, None, self._control)
+            future = executor.submit(self._ask_first, query)
             try:
                 while not wait([future], timeout=_TICK).done:
                     self._tick()
@@ -165,6 +165,10 @@ class FetchRun:
                 executor.shutdown(wait=False)
                 raise
         return future.result()
+
+    def _ask_first(self, query: ProfileQuery) -> EngagePage:
+        self._control.trace.take(0)
+        return self._source.fetch(0, query, None, self._control)
 
     def _opened(self, fetch: OpenFetch, first: EngagePage, query: ProfileQuery) -> OpenFetch:
         if first.total is None:
@@ -258,7 +262,8 @@ class FetchRun:
             self._store.publish(fetch, if_exists=self._options.if_exists, staged=staged)
         else:
             note = f"{len(missing)} pages are missing" if missing else "distinct profiles differ from the total"
-            self._store.leave(fetch, note=note, missing=list(missing.items()))
+            steps = self._control.trace.unfinished()
+            self._store.leave(fetch, note=note, missing=list(missing.items()), steps=steps)
         return ParallelProfileFetchResult(
             table=self._spec.table,
             total_rows=staged.distinct,

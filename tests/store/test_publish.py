@@ -10,6 +10,7 @@ from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, PageWrite
 from store.storing import SPEC, body_of, fetch_rows, fill, opened, page, publish, rows_of
 
+JOURNAL = {f"_mixpanel_{name}" for name in ("fetches", "runs", "pages", "queries")}
 OLD = b'{"$distinct_id":"old","$properties":{}}'
 NEW = [b'{"$distinct_id":"n%d","$properties":{"n":%d}}' % (index, index) for index in range(30)]
 
@@ -40,7 +41,7 @@ def test_the_published_table_has_the_columns_of_the_contract(connection, store):
     assert [column[:2] for column in columns] == [
         ("distinct_id", "VARCHAR"), ("properties", "JSON"), ("last_seen", "TIMESTAMP"),
     ]  # fmt: skip
-    assert tables(connection) == {"profiles", "_mixpanel_fetches", "_mixpanel_pages", "_mixpanel_queries"}
+    assert tables(connection) == {"profiles", *JOURNAL}
 
 
 def test_an_existing_table_without_a_choice_is_refused_before_anything_is_asked(connection):

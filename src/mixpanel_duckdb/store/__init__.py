@@ -7,6 +7,7 @@
 ``fidelity``    mends the rare text that DuckDB's JSON reader refuses or chokes on
 ``sql``         the statements that take page bodies apart
 ``stage``       page bodies to rows in memory, counted and judged
+``history``     how a fetch went, for its timeline
 ``ingest``      staged pages to a staging table, committed together with their journal
 ``publish``     a complete staging table becomes the table that was asked for, in one transaction
 ``profiles``    ``ProfileStore``: what the rest of the package talks to

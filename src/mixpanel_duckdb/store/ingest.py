@@ -14,8 +14,9 @@ from contextlib import suppress
 
 import duckdb
 
+from ..trace import steps_text, utc_now
 from .database import Database, atomic, quote, storage_errors
-from .journal import PAGES, utc_now
+from .journal import PAGES
 from .stage import Counted, PageReceipt, PageWrite, StagedGroup, Stager
 
 __all__ = ["PageWriter"]
@@ -118,6 +119,7 @@ class PageWriter:
             self._fetch_id, write.page.index, "committed", found.rows, len(write.page.body), None,
             write.requested_at, write.received_at, utc_now(), write.worker, found.without_distinct_id,
             found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened,
+            steps_text(write.steps),
         ]  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """The journal: which fetches a database knows, what session they read from, and which of their pages are committed.
 
-``_mixpanel_fetches`` has a row for each fetch, ``_mixpanel_pages`` one for each committed or missing page, and
-``_mixpanel_queries`` one for each query of the last hour that counts against a project's quota. A page's journal row is
-written by ``ingest`` in the transaction that holds its profiles; that is all that resume relies on.
+``_mixpanel_fetches`` has a row for each fetch, ``_mixpanel_runs`` one for each of its runs, ``_mixpanel_pages`` one for
+each committed or missing page, and ``_mixpanel_queries`` one for each query of the last hour that counts against a
+project's quota. A page's journal row is written by ``ingest`` in the transaction that holds its profiles; that is all
+that resume relies on.
 
 A fetch that is running belongs to one run of one process. DuckDB lets one process at a time write a file, so a
 ``running`` row of another process can only be a leftover; within this process ``_ACTIVE`` tells.
@@ -14,21 +15,23 @@ import json
 import os
 import threading
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
+from ..trace import utc_now
 from .database import atomic, only_row, quote
 from .records import FetchRecord, FetchSpec
 
-__all__ = ["FETCHES", "PAGES", "QUERIES", "Journal", "Ownership", "refuse_second_run", "utc_now"]
+__all__ = ["FETCHES", "PAGES", "QUERIES", "RUNS", "Journal", "Ownership", "knows", "refuse_second_run"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FETCHES = "_mixpanel_fetches"
 PAGES = "_mixpanel_pages"
 QUERIES = "_mixpanel_queries"
+RUNS = "_mixpanel_runs"
 PREFIX = "_mixpanel_"
 
 _SCHEMA = f"""
@@ -42,18 +45,27 @@ CREATE TABLE IF NOT EXISTS {PAGES} (
     fetch_id VARCHAR, page_index INTEGER, state VARCHAR, rows BIGINT, bytes BIGINT, error VARCHAR,
     requested_at TIMESTAMP, received_at TIMESTAMP, committed_at TIMESTAMP, worker VARCHAR,
     without_distinct_id BIGINT, without_properties BIGINT, unreadable_last_seen BIGINT,
-    replaced_characters BIGINT, flattened_values BIGINT
+    replaced_characters BIGINT, flattened_values BIGINT, steps JSON
 );
 CREATE TABLE IF NOT EXISTS {QUERIES} (project_id VARCHAR, host VARCHAR, asked_at TIMESTAMP);
+CREATE TABLE IF NOT EXISTS {RUNS} (
+    fetch_id VARCHAR, owner_token VARCHAR, started_at TIMESTAMP, ended_at TIMESTAMP, note VARCHAR
+);
 """
 
 _ACTIVE: set[str] = set()
 _ACTIVE_LOCK = threading.Lock()
 
 
-def utc_now() -> datetime:
-    """Now, as DuckDB's plain TIMESTAMP wants it: UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
+def knows(cursor: duckdb.DuckDBPyConnection, table: str, column: str = "fetch_id") -> bool:
+    """Whether this database's journal has a table with a column."""
+    found = only_row(
+        cursor,
+        "SELECT count(*) FROM duckdb_columns() WHERE database_name = current_database() "
+        "AND schema_name = current_schema() AND table_name = ? AND column_name = ?",
+        [table, column],
+    )
+    return bool(found and found[0])
 
 
 class Journal:
@@ -64,13 +76,7 @@ class Journal:
 
     def exists(self) -> bool:
         """Whether this database has a journal."""
-        found = only_row(
-            self._cursor,
-            "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
-            "AND schema_name = current_schema() AND table_name = ?",
-            [FETCHES],
-        )
-        return bool(found and found[0])
+        return knows(self._cursor, FETCHES)
 
     def ensure(self) -> None:
         """Create the journal tables, or refuse a journal that a newer version wrote."""
@@ -81,6 +87,9 @@ class Journal:
                 f"This database's journal has schema version {newest[0]}, newer than this package's {SCHEMA_VERSION}; "
                 "upgrade mixpanel-duckdb."
             )
+        if not knows(self._cursor, PAGES, "steps"):  # a journal of version 1
+            self._cursor.execute(f"ALTER TABLE {PAGES} ADD COLUMN steps JSON")
+            self._cursor.execute(f"UPDATE {FETCHES} SET schema_version = {SCHEMA_VERSION}")
 
     def records(self, table: str | None = None) -> list[FetchRecord]:
         """List the fetches, newest first.
@@ -135,6 +144,9 @@ class Journal:
             "WHERE fetch_id = ?",
             [os.getpid(), token, now, fetch_id],
         )
+        self._cursor.execute(
+            f"INSERT INTO {RUNS} (fetch_id, owner_token, started_at) VALUES (?, ?, ?)", [fetch_id, token, now]
+        )
         return fetch_id, token
 
     def opened(
@@ -147,18 +159,31 @@ class Journal:
             [session_id, total, page_size, pages, as_of, utc_now(), fetch_id],
         )
 
-    def closed(self, fetch_id: str, *, state: str, note: str | None, missing: list[tuple[int, str]]) -> None:
-        """Record how a fetch ended, and why each missing page is missing."""
-        self._cursor.execute(f"DELETE FROM {PAGES} WHERE fetch_id = ? AND state = 'missing'", [fetch_id])
+    def closed(
+        self, fetch_id: str, *, state: str, note: str | None, missing: list[tuple[int, str, str | None]]
+    ) -> None:
+        """Record how a run ended, and why each missing page is missing; what earlier runs did for theirs is kept."""
+        now = utc_now()
+        self._cursor.execute(
+            f"DELETE FROM {PAGES} WHERE fetch_id = ? AND state = 'missing' AND steps IS NULL", [fetch_id]
+        )
+        self._cursor.execute(
+            f"UPDATE {PAGES} SET state = 'given up' WHERE fetch_id = ? AND state = 'missing'", [fetch_id]
+        )
         if missing:
             self._cursor.execute(
-                f"INSERT INTO {PAGES} (fetch_id, page_index, state, error) "
-                "SELECT ?, unnest(?::INTEGER[]), 'missing', unnest(?::VARCHAR[])",
-                [fetch_id, [index for index, _ in missing], [text for _, text in missing]],
+                f"INSERT INTO {PAGES} (fetch_id, page_index, state, error, steps) "
+                "SELECT ?, unnest(?::INTEGER[]), 'missing', unnest(?::VARCHAR[]), unnest(?::JSON[])",
+                [fetch_id, *map(list, zip(*missing, strict=True))],
             )
         self._cursor.execute(
+            f"UPDATE {RUNS} SET ended_at = ?, note = ? WHERE fetch_id = ? "
+            f"AND owner_token = (SELECT owner_token FROM {FETCHES} WHERE fetch_id = ?)",
+            [now, note, fetch_id, fetch_id],
+        )
+        self._cursor.execute(
             f"UPDATE {FETCHES} SET state = ?, note = ?, updated_at = ? WHERE fetch_id = ?",
-            [state, note, utc_now(), fetch_id],
+            [state, note, now, fetch_id],
         )
 
     def committed(self, fetch_id: str) -> tuple[tuple[int, int], ...]:
@@ -183,15 +208,14 @@ class Journal:
     def forget_history(self, records: list[FetchRecord]) -> None:
         """Remove the journal of fetches whose rows have been published and replaced since."""
         ids = [record.fetch_id for record in records]
-        for table in (PAGES, FETCHES):
+        for table in (PAGES, RUNS, FETCHES):
             self._cursor.execute(f"DELETE FROM {table} WHERE list_contains($1::VARCHAR[], fetch_id)", [ids])
 
     def forget(self, records: list[FetchRecord]) -> None:
         """Remove fetches with their pages and staging tables."""
         for record in records:
             self._cursor.execute(f"DROP TABLE IF EXISTS {quote(record.staging_table)}")
-            self._cursor.execute(f"DELETE FROM {PAGES} WHERE fetch_id = ?", [record.fetch_id])
-            self._cursor.execute(f"DELETE FROM {FETCHES} WHERE fetch_id = ?", [record.fetch_id])
+        self.forget_history(records)
 
     def count_queries(self, project_id: str, host: str, asked: int) -> None:
         """Add queries that count against the project's hourly quota; forget those older than a day."""

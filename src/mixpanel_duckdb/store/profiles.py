@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Self
 
 from ..errors import QueryError, StorageError
 from ..page import page_count
+from ..trace import Step, steps_text, utc_now
 from .database import IN_MEMORY, Database, atomic, storage_errors
 from .ingest import PageWriter
-from .journal import PREFIX, Journal, Ownership, refuse_second_run, utc_now
+from .journal import PREFIX, Journal, Ownership, refuse_second_run
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
 from .records import FetchRecord, FetchSpec
 
@@ -234,17 +235,28 @@ class ProfileStore:
                 self._journal.closed(fetch.fetch_id, state="complete", note=None, missing=[])
         Ownership.release(fetch.token)
 
-    def leave(self, fetch: OpenFetch, *, note: str | None, missing: Sequence[tuple[int, str]] = ()) -> None:
+    def leave(
+        self,
+        fetch: OpenFetch,
+        *,
+        note: str | None,
+        missing: Sequence[tuple[int, str]] = (),
+        steps: Mapping[int, Sequence[Step]] | None = None,
+    ) -> None:
         """End a run that did not complete its fetch; what was committed stays, for the next run to go on with.
 
         Args:
             fetch: The fetch.
             note: Why.
             missing: Pages given up in this run, with what went wrong.
+            steps: What was done for pages that did not arrive.
         """
         try:
             with storage_errors("write the journal"), atomic(self._cursor):
-                self._journal.closed(fetch.fetch_id, state="incomplete", note=note, missing=list(missing))
+                tried = {index: steps_text(done) for index, done in (steps or {}).items()}
+                why = {**dict.fromkeys(tried, note or ""), **dict(missing)}
+                entries = [(index, text, tried.get(index)) for index, text in why.items()]
+                self._journal.closed(fetch.fetch_id, state="incomplete", note=note, missing=entries)
         finally:
             Ownership.release(fetch.token)
 

@@ -12,6 +12,7 @@ from datetime import datetime
 import duckdb
 
 from ..page import EngagePage, pieces
+from ..trace import Step
 from .fidelity import flatten, mend
 from .sql import CAREFUL, COLUMNS, DEEP, FAST, STATISTICS
 
@@ -31,9 +32,10 @@ class PageWrite:
         page: The page as fetched.
         expected_rows: How many rows it should have; ``None`` if that is not known.
         last_try: Store it even if it has not, because it was fetched again already.
-        requested_at: When its request was sent, in UTC; ``None`` if not known.
+        requested_at: When a worker took it, in UTC; ``None`` if not known.
         received_at: When its body was whole, in UTC.
         worker: Name of the thread that fetched it.
+        steps: What that and other threads did for it before.
     """
 
     page: EngagePage
@@ -42,6 +44,7 @@ class PageWrite:
     requested_at: datetime | None = None
     received_at: datetime | None = None
     worker: str | None = None
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
