@@ -9,9 +9,9 @@
 
 How a page becomes rows, from room to room: ``credentials`` and ``query`` say who asks what; ``transport`` posts one
 request; ``reader`` repeats it as ``retry`` and ``rate_limit`` allow, and reads its ``answer`` as a ``page`` for the
-``client``; ``fetcher`` makes a ``run`` of it, whose ``download`` moves the pages of a ``plan`` from a ``source``
-through the ``writer`` into the ``store``; what happens is told through ``progress`` and ends in a ``result``. ``api``
-has the one-call forms, ``cli`` the command.
+``client``, whose ``stream`` yields profiles from a ``readahead``; ``fetcher`` makes a ``run`` of it, whose ``download``
+moves the pages of a ``session`` and its ``plan`` from a ``source`` through the ``writer`` into the ``store``; what
+happens is told through ``progress`` and ends in a ``result``. ``api`` has the one-call forms, ``cli`` the command.
 """
 
 from ._version import __version__

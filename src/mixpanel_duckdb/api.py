@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .client import MixpanelClient
 from .credentials import Credentials
-from .errors import UnreadableAnswerError
 from .fetcher import BatchCallback, ParallelProfileFetcher
-from .page import page_count
 from .progress import FetchObserver
 from .query import ProfileFilters, ProfileQuery
 from .result import ParallelProfileFetchResult
+from .session import SessionPages
 from .store import FetchRecord, ProfileStore
 from .store.publish import IfExists
 
@@ -190,10 +189,8 @@ def plan_fetch(
         started = time.monotonic()
         page = client.fetch_page(0, query)
         seconds = time.monotonic() - started
-    if page.total is None:
-        raise UnreadableAnswerError("Page 0: the answer has no total, so its size cannot be known.", page=0)
-    size = page.page_size or page.row_count() or 1
-    return FetchEstimate(page.total, size, page_count(page.total, size), seconds, recent)
+    session = SessionPages.opened_by(page)
+    return FetchEstimate(session.total, session.page_size, session.pages, seconds, recent)
 
 
 def list_fetches(database: Database) -> list[FetchRecord]:

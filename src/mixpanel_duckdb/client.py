@@ -6,17 +6,19 @@ page is read, through retries and limits, is the ``reader``'s; how one request i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .control import FetchControl
 from .credentials import Credentials, resolve_base_url
-from .errors import UnreadableAnswerError
-from .page import EngagePage, page_count
+from .page import EngagePage
 from .query import ProfileFilters, ProfileQuery
-from .rate_limit import RateLimiter
+from .rate_limit import RateLimiter, capped_workers
+from .readahead import ReadAhead
 from .reader import PageReader
 from .retry import RetryPolicy
+from .stream import profile_stream
 from .transport import DEFAULT_TIMEOUT, Transport
 
 if TYPE_CHECKING:
@@ -114,32 +116,36 @@ class MixpanelClient:
         query = ProfileQuery(**filters)
         return self.fetch_page(page, query, session_id=session_id).answer()
 
-    def export_profiles(self, **filters: Unpack[ProfileFilters]) -> Iterator[dict[str, Any]]:
-        """Yield every matching profile, with one page in memory.
+    def export_profiles(
+        self, *, max_workers: int | None = None, **filters: Unpack[ProfileFilters]
+    ) -> Generator[dict[str, Any], None, None]:
+        """Yield every matching profile in page order, while the next pages are on their way.
+
+        Nothing is sent before the first profile is asked for. At most ten pages wait for their turn, fewer if they are
+        large. Leaving the loop, or ``close()``, ends the reads that are under way on this client.
 
         Args:
+            max_workers: Pages fetched at a time, 1 to 5; more is capped with a warning.
             **filters: See :class:`ProfileQuery`.
 
         Raises:
-            MixpanelError: As :meth:`query_engage_page`; also when the first answer has no ``total``.
+            QueryError: A filter is wrong, or ``max_workers``; nothing was sent.
+            UnreadableAnswerError: The first answer has no ``total``; nothing was yielded.
+            SessionLostError: The server dropped the result meanwhile. What was yielded cannot be taken back, so it is
+                never started over.
+            IncompleteFetchError: After the last profile, if they are not as many as the ``total``.
+            MixpanelError: A page cannot be had; those before it were yielded.
 
         Example:
             >>> from mixpanel_duckdb.simulator import Population, Simulator
             >>> with Simulator(Population(2500, seed=1)) as simulator:
             ...     who = Credentials.from_env(simulator.environment())
             ...     with MixpanelClient(who, base_url=simulator.base_url) as client:
-            ...         len(list(client.export_profiles()))
+            ...         sum(1 for profile in client.export_profiles())
             2500
         """
-        query = ProfileQuery(**filters)
-        first = self.fetch_page(0, query)
-        answer = first.answer()
-        yield from answer["results"]
-        if first.total is None:
-            raise UnreadableAnswerError("Page 0: the answer has no total, so its end cannot be known.", page=0)
-        size = first.page_size or len(answer["results"]) or 1
-        for index in range(1, page_count(first.total, size)):
-            yield from self.fetch_page(index, query, session_id=first.session_id).answer()["results"]
+        query = ProfileQuery(**filters).fixed_in_time()
+        return profile_stream(ReadAhead(partial(self.fetch_page, query=query), self.abort, capped_workers(max_workers)))
 
     def fetch_page(
         self, index: int, query: ProfileQuery, *, session_id: str | None = None, control: FetchControl | None = None

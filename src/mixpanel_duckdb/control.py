@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from .errors import FetchStopped
 from .trace import Trace
 
-__all__ = ["FetchControl"]
+__all__ = ["FetchControl", "cut_short"]
+
+# A stop waits so long for fetch threads; a read that cannot be cut ends later, by its own timeout.
+_PATIENCE = 2.0
 
 
 class FetchControl:
@@ -117,3 +121,18 @@ class FetchControl:
         with self._lock:
             fresh = max(0.0, now + seconds - max(now, self._waited_until))
             return self._waited + fresh <= self.max_wait
+
+
+def cut_short(control: FetchControl, abort: Callable[[], None], still_running: Callable[[float], bool]) -> None:
+    """Stop a run's fetch threads; a connection made while we look is cut at the next look.
+
+    Args:
+        control: The run's.
+        abort: Cuts the reads that are under way.
+        still_running: Waits at most so many seconds for the threads and says whether one is left.
+    """
+    control.stop()
+    deadline, look = time.monotonic() + _PATIENCE, 0.0
+    while still_running(look) and time.monotonic() < deadline:
+        abort()
+        look = 0.02

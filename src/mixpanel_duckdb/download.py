@@ -8,67 +8,26 @@ commit what is queued, and goes on to the caller once the threads are gone.
 from __future__ import annotations
 
 import queue
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .control import FetchControl
+from .control import FetchControl, cut_short
 from .errors import FetchStopped, MixpanelError, RateLimitError
 from .page import EngagePage
-from .plan import ROUNDS, Assignment, PagePlan
+from .plan import Assignment, PagePlan
 from .query import ProfileQuery
+from .session import ROUNDS, UNREADABLE_TRIES, SessionPages, row_oddity
 from .source import PageSource
 from .store import PageReceipt, PageWrite
 from .trace import Arrival
 from .writer import PageSink, Writer
 
-__all__ = ["Download", "PageEvent", "SessionPages", "cut_short"]
+__all__ = ["Download", "PageEvent", "still_running"]
 
 _TICK = 0.1
-_UNREADABLE_TRIES = 5
-# A stop waits so long for fetch threads; a read that cannot be cut ends later, by its own timeout.
-_PATIENCE = 2.0
 _WRITER_PATIENCE = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPages:
-    """What page 0 promised, and so what every page must look like.
-
-    Args:
-        session_id: Sent with each page.
-        total: Profiles in all.
-        page_size: Profiles a page.
-        first_numbers: What the server may call page 0: 0, or 1 if it counts from there.
-    """
-
-    session_id: str | None
-    total: int
-    page_size: int
-    first_numbers: tuple[int, ...] = (0,)
-
-    def expected_rows(self, index: int) -> int:
-        """Rows that a page must have.
-
-        Example:
-            >>> SessionPages("s", 2001, 1000).expected_rows(2)
-            1
-        """
-        return max(0, min(self.page_size, self.total - index * self.page_size))
-
-    def is_another(self, page: EngagePage) -> bool:
-        """Say whether the page bears another page's number."""
-        return page.page is not None and page.page - page.index not in self.first_numbers
-
-    def oddity(self, page: EngagePage) -> str | None:
-        """Say what the fields around the rows contradict, if anything."""
-        if self.is_another(page):
-            return f"the server answered with page {page.page}"
-        if page.total is not None and page.total != self.total:
-            return f"the server's total changed from {self.total} to {page.total}"
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +97,7 @@ class Download:
 
     def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         if exc_type is not None:
-            cut_short(self._source, self._control, self._futures)
+            cut_short(self._control, self._source.abort, still_running(self._futures))
         self._writer.finish()
         self._writer.join(_WRITER_PATIENCE)
         self._executor.shutdown(wait=exc_type is None, cancel_futures=True)
@@ -232,13 +191,11 @@ class Download:
         """On the writer's thread: settle a page."""
         if receipt.problem is None:
             self._plan.committed(receipt.index)
-            odd = receipt.rows != write.expected_rows
-            size = f"it has {receipt.rows} profiles instead of {write.expected_rows}" if odd else None
-            problem = size or self._session.oddity(write.page)
+            problem = row_oddity(receipt.rows, write.expected_rows) or self._session.oddity(write.page)
             self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
         else:
             self._spoiled(write, receipt.problem)
-            tries = ROUNDS if receipt.rows else _UNREADABLE_TRIES
+            tries = ROUNDS if receipt.rows else UNREADABLE_TRIES
             again = self._plan.failed(receipt.index, receipt.problem, tries=tries, odd=True)
             self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
 
@@ -246,11 +203,6 @@ class Download:
         self._events.put(_Ended(writer=True, error=error))
 
 
-def cut_short(source: PageSource, control: FetchControl, futures: Iterable[Future[Any]]) -> None:
-    """Stop fetch threads; a connection made while we look is cut at the next look."""
-    control.stop()
-    deadline = time.monotonic() + _PATIENCE
-    pending = set(futures)
-    while pending and time.monotonic() < deadline:
-        source.abort()
-        pending = wait(pending, timeout=0.02).not_done
+def still_running(futures: Sequence[Future[Any]]) -> Callable[[float], bool]:
+    """Give a function that waits at most so many seconds for futures and says whether one is left."""
+    return lambda seconds: bool(wait(futures, timeout=seconds).not_done)

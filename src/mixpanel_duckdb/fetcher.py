@@ -12,14 +12,13 @@ Resume is "call it again": the journal knows which pages are committed, and the 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Unpack
 
 from .errors import QueryError
 from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
 from .query import ProfileFilters, ProfileQuery
-from .rate_limit import MAX_IN_FLIGHT
+from .rate_limit import capped_workers
 from .result import ParallelProfileFetchResult
 from .run import FetchOptions, FetchRun
 from .source import page_source
@@ -59,7 +58,7 @@ class ParallelProfileFetcher:
     def __init__(self, client: Any, store: ProfileStore, *, max_workers: int | None = None) -> None:
         self._source = page_source(client)
         self._store = store
-        self._workers = _capped(max_workers)
+        self._workers = capped_workers(max_workers)
 
     def fetch_profiles(
         self,
@@ -102,7 +101,7 @@ class ParallelProfileFetcher:
             raise QueryError(f"if_exists is {if_exists!r}; it must be 'error', 'replace' or 'merge'.")
         query = ProfileQuery(**filters)
         options = FetchOptions(
-            workers=self._workers if max_workers is None else _capped(max_workers),
+            workers=self._workers if max_workers is None else capped_workers(max_workers),
             if_exists=if_exists,
             resume=resume,
             resume_max_age=resume_max_age,
@@ -127,18 +126,3 @@ class _Listener:
         self._observer.page_done(progress)
         if self._on_batch_complete is not None:
             self._on_batch_complete(progress)
-
-
-def _capped(max_workers: int | None) -> int:
-    if max_workers is None:
-        return MAX_IN_FLIGHT
-    if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
-        raise QueryError(f"max_workers is {max_workers!r}; it must be a whole number from 1 to {MAX_IN_FLIGHT}.")
-    if max_workers > MAX_IN_FLIGHT:
-        warnings.warn(
-            f"max_workers={max_workers} is more than the {MAX_IN_FLIGHT} queries at a time that Mixpanel allows; "
-            f"using {MAX_IN_FLIGHT}.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return min(max_workers, MAX_IN_FLIGHT)

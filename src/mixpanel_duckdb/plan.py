@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .control import FetchControl
+from .session import ROUNDS
 
 __all__ = ["Assignment", "PagePlan"]
 
 _LOOK_AGAIN = 0.1
 _FAILURES_IN_A_ROW = 10
-ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ The rules and the wire forms are those of section 2 of the project's notes on th
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
 
@@ -191,6 +192,16 @@ class ProfileQuery(BaseModel):
             wire["filter_by_cohort"] = _compact({"id": self.cohort_id})
             wire["include_all_users"] = bool(self.include_all_users)
         return {name: value for name, value in wire.items() if value is not None}
+
+    def fixed_in_time(self, moment: int | None = None) -> Self:
+        """Give a query whose pages fit each other: behaviours page only when every page names the same moment.
+
+        Args:
+            moment: Unix seconds; ``None`` is now.
+        """
+        if self.behaviors is None or self.as_of_timestamp is not None:
+            return self
+        return self.model_copy(update={"as_of_timestamp": moment or int(time.time())})
 
     def canonical(self) -> str:
         """Give the query as one JSON text that is equal for equal queries; the journal keeps it."""

@@ -15,16 +15,17 @@ from __future__ import annotations
 import math
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .control import FetchControl
-from .errors import RateLimitError
+from .errors import QueryError, RateLimitError
 from .limits import Kind, LimitHit, parse_retry_after, read_limit
 
-__all__ = ["MAX_IN_FLIGHT", "LimitHit", "Pause", "RateLimiter", "parse_retry_after", "read_limit"]
+__all__ = ["MAX_IN_FLIGHT", "LimitHit", "Pause", "RateLimiter", "capped_workers", "parse_retry_after", "read_limit"]
 
 MAX_IN_FLIGHT = 5
 _PUBLISHED_QUOTA = 60
@@ -228,3 +229,30 @@ class RateLimiter:
             )
         if self._pause is None or self._pause.until < now + delay:
             self._pause = Pause("quota", now + delay)
+
+
+def capped_workers(max_workers: int | None) -> int:
+    """Give the number of requests at a time that a caller may have; the warning points at the caller's caller.
+
+    Args:
+        max_workers: What was asked for; ``None`` means as many as the server allows.
+
+    Raises:
+        QueryError: It is less than 1, or no whole number.
+
+    Example:
+        >>> capped_workers(None), capped_workers(2)
+        (5, 2)
+    """
+    if max_workers is None:
+        return MAX_IN_FLIGHT
+    if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
+        raise QueryError(f"max_workers is {max_workers!r}; it must be a whole number from 1 to {MAX_IN_FLIGHT}.")
+    if max_workers > MAX_IN_FLIGHT:
+        warnings.warn(
+            f"max_workers={max_workers} is more than the {MAX_IN_FLIGHT} queries at a time that Mixpanel allows; "
+            f"using {MAX_IN_FLIGHT}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return min(max_workers, MAX_IN_FLIGHT)

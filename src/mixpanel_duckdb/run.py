@@ -12,14 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from .control import FetchControl
-from .download import Download, PageEvent, SessionPages, cut_short
-from .errors import MixpanelError, RequestRejectedError, SessionLostError, StorageError, UnreadableAnswerError
-from .page import EngagePage, page_count
+from .control import FetchControl, cut_short
+from .download import Download, PageEvent, still_running
+from .errors import MixpanelError, RequestRejectedError, SessionLostError, StorageError
+from .page import EngagePage
 from .plan import PagePlan
 from .progress import FetchObserver, FetchPlan, ProfileBatchProgress
 from .query import ProfileQuery
 from .result import ParallelProfileFetchResult
+from .session import SessionPages
 from .source import PageSource
 from .store import FetchSpec, OpenFetch, ProfileStore
 from .store.publish import IfExists
@@ -130,13 +131,15 @@ class FetchRun:
         if self._lost:
             self._notice(f"The session cannot be used any more ({self._lost}); starting over with a new one.")
         first: EngagePage | None = None
-        query = self._fixed_in_time(fetch.as_of_timestamp)
-        if not fetch.committed:
+        query = self._query.fixed_in_time(fetch.as_of_timestamp)
+        if fetch.committed:
+            # What the server calls page 0 is not known to a run that goes on with an earlier one's session.
+            session = SessionPages(fetch.session_id, fetch.total or 0, fetch.page_size or 1, first_numbers=(0, 1))
+        else:
             first = self._first_page(query)
-            fetch = self._opened(fetch, first, query)
-        session = SessionPages(fetch.session_id, fetch.total or 0, fetch.page_size or 1, _first_numbers(first))
-        done = dict(fetch.committed)
-        pages = page_count(session.total, session.page_size)
+            session = SessionPages.opened_by(first)
+            fetch = self._opened(fetch, session, query)
+        done, pages = dict(fetch.committed), session.pages
         if not first and len(done) == pages and self._store.staged(fetch).distinct != session.total:
             raise SessionLostError("all its pages are here, but their profiles do not add up to the server's total")
         self._tally = _Tally(pages, len(done), sum(done.values()), self._tally.notices)
@@ -145,12 +148,6 @@ class FetchRun:
         )
         missing = self._download(fetch, query, session, first, [index for index in range(pages) if index not in done])
         return self._end(fetch, session, missing, pages)
-
-    def _fixed_in_time(self, moment: int | None) -> ProfileQuery:
-        """Behaviours page only when every page names the same moment."""
-        if self._query.behaviors is None or self._query.as_of_timestamp is not None:
-            return self._query
-        return self._query.model_copy(update={"as_of_timestamp": moment or int(time.time())})
 
     def _first_page(self, query: ProfileQuery) -> EngagePage:
         """Open a session, on a fetch thread so that this one can be interrupted."""
@@ -161,7 +158,7 @@ class FetchRun:
                 while not wait([future], timeout=_TICK).done:
                     self._tick()
             except BaseException:
-                cut_short(self._source, self._control, [future])
+                cut_short(self._control, self._source.abort, still_running([future]))
                 executor.shutdown(wait=False)
                 raise
         return future.result()
@@ -170,26 +167,19 @@ class FetchRun:
         self._control.trace.take(0)
         return self._source.fetch(0, query, None, self._control)
 
-    def _opened(self, fetch: OpenFetch, first: EngagePage, query: ProfileQuery) -> OpenFetch:
-        if first.total is None:
-            raise UnreadableAnswerError(
-                "Page 0: the answer has no total, so nothing could prove the fetch complete; nothing was stored.",
-                page=0,
-            )
-        size = first.page_size or first.row_count() or 1
-        pages = page_count(first.total, size)
-        if pages > _WARN_ABOVE_PAGES:
+    def _opened(self, fetch: OpenFetch, session: SessionPages, query: ProfileQuery) -> OpenFetch:
+        if session.pages > _WARN_ABOVE_PAGES:
             _log.warning(
                 "%d pages to fetch. Mixpanel publishes a limit of 60 queries an hour and 5 at a time; its own client "
                 "says that pages of one session are not counted, only the first is. If the server answers 429 all the "
                 "same, every worker waits as long as it says and then goes on.",
-                pages,
+                session.pages,
             )
         return self._store.opened(
             fetch,
-            session_id=first.session_id,
-            total=first.total,
-            page_size=size,
+            session_id=session.session_id,
+            total=session.total,
+            page_size=session.page_size,
             as_of_timestamp=query.as_of_timestamp,
         )
 
@@ -290,10 +280,3 @@ class FetchRun:
             notices=tuple(self._tally.notices),
             _connect=self._store.reader(),
         )
-
-
-def _first_numbers(first: EngagePage | None) -> tuple[int, ...]:
-    """What this server may call page 0; not known to a run that goes on with an earlier one's session."""
-    if first is None:
-        return (0, 1)
-    return (1,) if first.page == 1 else (0,)

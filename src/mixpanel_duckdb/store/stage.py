@@ -12,6 +12,7 @@ from datetime import datetime
 import duckdb
 
 from ..page import EngagePage, pieces
+from ..session import row_oddity
 from ..trace import Step
 from .fidelity import flatten, mend
 from .sql import CAREFUL, COLUMNS, DEEP, FAST, STATISTICS
@@ -182,9 +183,8 @@ def _judge(write: PageWrite, counted: dict[int, Counted], unreadable: dict[int, 
     if index in unreadable:
         return PageReceipt(index, 0, unreadable[index])
     found = counted.get(index, Counted())
-    if write.expected_rows not in (None, found.rows) and not write.last_try:
-        return PageReceipt(index, found.rows, f"it has {found.rows} profiles instead of {write.expected_rows}")
-    return PageReceipt(index, found.rows, None)
+    problem = None if write.last_try else row_oddity(found.rows, write.expected_rows)
+    return PageReceipt(index, found.rows, problem)
 
 
 def _statements(bodies: dict[int, bytes], *, whole: bool) -> Iterator[tuple[list[int], list[bytes]]]:
