@@ -12,8 +12,11 @@ import mixpanel_duckdb
 ROOT = Path(mixpanel_duckdb.__file__).parent
 # A room may import those before it, and its own modules.
 ORDER = [
-    "_version", "errors", "trace", "control", "credentials", "query", "limits", "rate_limit", "retry", "page",
-    "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "progress", "result",
+    "_version", "errors", "extras", "wording",
+    "trace", "control", "credentials", "query", "limits", "rate_limit", "retry", "page",
+    "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "progress",
+    "display",
+    "result",
     "source", "plan", "writer", "download", "run", "fetcher", "api", "__init__", "simulator", "cli", "__main__",
 ]  # fmt: skip
 # The demo shows a query as its user would type it.

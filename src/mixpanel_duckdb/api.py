@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .client import MixpanelClient
 from .credentials import Credentials
+from .display import Progress
 from .fetcher import BatchCallback, ParallelProfileFetcher
 from .progress import FetchObserver
 from .query import ProfileFilters, ProfileQuery
@@ -42,6 +43,7 @@ def fetch_profiles(
     rate_limit_wait: float | None = None,
     on_batch_complete: BatchCallback | None = None,
     observer: FetchObserver | None = None,
+    progress: Progress = "auto",
     base_url: str | None = None,
     allow_http: bool = False,
     **filters: Unpack[ProfileFilters],
@@ -61,6 +63,9 @@ def fetch_profiles(
         rate_limit_wait: Most seconds to wait in all for the server's limits.
         on_batch_complete: Called on this thread for every page that was committed or given up.
         observer: Hears more than that: the plan, waits, notices.
+        progress: ``"auto"``: a bar in a notebook or on a terminal, in a log a line now and then, nothing beside a
+            callback or an observer of yours; ``True``: a bar in any case; ``False`` or ``None``: nothing. See
+            :meth:`ParallelProfileFetcher.fetch_profiles`.
         base_url: Host part of the server's URL.
         allow_http: Accept a base URL that is neither https nor loopback.
         **filters: See :class:`ProfileQuery`.
@@ -95,6 +100,7 @@ def fetch_profiles(
             rate_limit_wait=rate_limit_wait,
             on_batch_complete=on_batch_complete,
             observer=observer,
+            progress=progress,
             **filters,
         )
 

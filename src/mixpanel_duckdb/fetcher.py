@@ -13,10 +13,12 @@ Resume is "call it again": the journal knows which pages are committed, and the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Unpack
 
+from .display import Progress, progress_display
 from .errors import QueryError
-from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
+from .progress import FetchObserver, FetchPlan, ProfileBatchProgress
 from .query import ProfileFilters, ProfileQuery
 from .rate_limit import capped_workers
 from .result import ParallelProfileFetchResult
@@ -71,6 +73,7 @@ class ParallelProfileFetcher:
         max_workers: int | None = None,
         on_batch_complete: BatchCallback | None = None,
         observer: FetchObserver | None = None,
+        progress: Progress = "auto",
         **filters: Unpack[ProfileFilters],
     ) -> ParallelProfileFetchResult:
         """Fetch every matching profile, going on where an earlier run of the same fetch stopped.
@@ -87,6 +90,10 @@ class ParallelProfileFetcher:
             on_batch_complete: Called on this thread for every page that was committed or given up; what it raises
                 ends the run and is raised here.
             observer: Hears more than that: the plan, waits, notices.
+            progress: What to show on standard error. ``"auto"``: a bar in a notebook or on a terminal (by tqdm if the
+                extra ``progress`` is installed), in a log a line every half minute, nothing in a shorter run; nothing
+                either if you pass ``on_batch_complete`` or ``observer``. ``True``: a bar by tqdm in any case. ``False``
+                or ``None``: nothing.
             **filters: See :class:`ProfileQuery`; ``page_size`` among them.
 
         Returns:
@@ -95,7 +102,8 @@ class ParallelProfileFetcher:
         Raises:
             QueryError: A filter is wrong; nothing was sent.
             TableExistsError: The table exists and ``if_exists`` is ``"error"``; nothing was sent.
-            MixpanelError: The server refuses (400, 401, 402, 403, 404), or the store does.
+            MixpanelError: The server refuses (400, 401, 402, 403, 404), or the store does; or ``progress`` is ``True``
+                and tqdm is missing.
         """
         if if_exists not in ("error", "replace", "merge"):
             raise QueryError(f"if_exists is {if_exists!r}; it must be 'error', 'replace' or 'merge'.")
@@ -107,22 +115,37 @@ class ParallelProfileFetcher:
             resume_max_age=resume_max_age,
             rate_limit_wait=rate_limit_wait,
         )
-        listener = _Listener(on_batch_complete, observer or SilentObserver())
-        return FetchRun(self._source, self._store, query, table, options, listener).execute()
+        heard = on_batch_complete is not None or observer is not None
+        with closing(progress_display(progress, heard=heard)) as display:
+            listener = _Listener(on_batch_complete, display, *([observer] if observer else []))
+            return FetchRun(self._source, self._store, query, table, options, listener).execute()
 
 
 class _Listener:
-    """An observer that also calls the caller's callback."""
+    """Passes everything on to several observers, and pages to the caller's callback."""
 
-    def __init__(self, on_batch_complete: BatchCallback | None, observer: FetchObserver) -> None:
+    def __init__(self, on_batch_complete: BatchCallback | None, *observers: FetchObserver) -> None:
         self._on_batch_complete = on_batch_complete
-        self._observer = observer
-        self.planned: Callable[[FetchPlan], None] = observer.planned
-        self.waiting: Callable[[float, str], None] = observer.waiting
-        self.notice: Callable[[str], None] = observer.notice
-        self.ticked: Callable[[], None] = observer.ticked
+        self._observers = observers
+
+    def planned(self, plan: FetchPlan) -> None:
+        for each in self._observers:
+            each.planned(plan)
 
     def page_done(self, progress: ProfileBatchProgress) -> None:
-        self._observer.page_done(progress)
+        for each in self._observers:
+            each.page_done(progress)
         if self._on_batch_complete is not None:
             self._on_batch_complete(progress)
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        for each in self._observers:
+            each.waiting(seconds, reason)
+
+    def notice(self, text: str) -> None:
+        for each in self._observers:
+            each.notice(text)
+
+    def ticked(self) -> None:
+        for each in self._observers:
+            each.ticked()

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .errors import IncompleteFetchError, MixpanelError
+from .extras import need
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,17 +142,17 @@ class ParallelProfileFetchResult:
 
     def df(self) -> pandas.DataFrame:
         """Give the rows as a pandas DataFrame (extra ``pandas``)."""
-        _need("pandas")
+        need("pandas")
         return self.relation().df()
 
     def pl(self) -> polars.DataFrame:
         """Give the rows as a polars DataFrame (extra ``polars``)."""
-        _need("polars")
+        need("polars")
         return self.relation().pl()
 
     def arrow(self) -> pyarrow.Table:
         """Give the rows as an Arrow table (extra ``arrow``)."""
-        _need("pyarrow", extra="arrow")
+        need("pyarrow", extra="arrow")
         return self.relation().to_arrow_table()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -170,10 +171,3 @@ class ParallelProfileFetchResult:
         }
         rows = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in cells.items())
         return f"<table><caption>Mixpanel profiles: {state}</caption>{rows}</table>"
-
-
-def _need(module: str, *, extra: str | None = None) -> None:
-    from importlib.util import find_spec  # noqa: PLC0415 - only when a DataFrame is asked for
-
-    if find_spec(module) is None:
-        raise MixpanelError(f"{module} is not installed; pip install 'mixpanel-duckdb[{extra or module}]' brings it.")

@@ -11,9 +11,7 @@ from fcntl import ioctl
 import pytest
 
 from cli.command import LONGEST, MpFetch
-from mixpanel_duckdb.cli.render import Bar, Heartbeat, bar_line
-from mixpanel_duckdb.cli.screen import Screen
-from mixpanel_duckdb.cli.tally import Tally
+from mixpanel_duckdb.display import Bar, Heartbeat, Screen, Tally, bar_line
 from mixpanel_duckdb.progress import FetchPlan, ProfileBatchProgress
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 
@@ -66,7 +64,7 @@ def on_terminal(mp_fetch, columns, *words):
 @pytest.mark.parametrize("columns", [120, 30])
 def test_on_a_terminal_one_line_is_redrawn_within_its_width_and_left_clean(tmp_path, columns):
     with Simulator(Population(600, seed=1), behaviour=Behaviour(page_size=50, latency=0.15)) as simulator:
-        mp_fetch = MpFetch(tmp_path, {**simulator.environment(), "TERM": "xterm"})
+        mp_fetch = MpFetch(tmp_path, {**simulator.environment(), "TERM": "xterm", "CI": ""})
         code, written = on_terminal(mp_fetch, columns, "profiles")
     assert code == 0
     lines = shown(written)
@@ -80,8 +78,9 @@ def test_on_a_terminal_one_line_is_redrawn_within_its_width_and_left_clean(tmp_p
         assert "/s" in lines[-1]
 
 
-def test_a_dumb_terminal_gets_lines_instead(tmp_path, simulator):
-    code, written = on_terminal(MpFetch(tmp_path, {**simulator.environment(), "TERM": "dumb"}), 80, "profiles")
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}], ids=["dumb", "CI"])
+def test_a_terminal_that_nobody_watches_gets_lines_instead(tmp_path, simulator, variables):
+    code, written = on_terminal(MpFetch(tmp_path, {**simulator.environment(), **variables}), 80, "profiles")
     assert code == 0
     assert written.splitlines() == [line for line in written.splitlines() if line.startswith("11/11 pages, 1,030")]
 

@@ -1,9 +1,9 @@
 """The command ``mp-fetch``: the library for people and scripts that speak in flags and exit codes.
 
-``run`` is the one place where errors and signals become exit codes; ``talk`` and ``screen`` are what is said and
-where; ``options`` the flags that commands share; ``tally`` and ``render`` the progress; ``text`` the wording of
-results; ``profiles``, ``inspect``, ``demo`` and ``simulate`` the commands. What needs DuckDB, httpx or pydantic is
-imported inside a command, so that ``--help`` answers at once.
+``run`` is the one place where errors and signals become exit codes; ``talk`` is what is said and how loudly;
+``options`` the flags that commands share; ``render`` chooses the progress that the room ``display`` draws; ``text`` the
+wording of results; ``profiles``, ``inspect``, ``demo`` and ``simulate`` the commands. What needs DuckDB, httpx or
+pydantic is imported inside a command, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

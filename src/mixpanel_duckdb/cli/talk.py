@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import click
 
-from .screen import Screen
+from ..display import Screen
 
 __all__ = ["Talk", "redact"]
 

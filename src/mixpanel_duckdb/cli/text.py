@@ -1,52 +1,19 @@
-"""Wording: durations, lists of pages, tables of text, and results as people read them."""
+"""Tables of text, and results and fetches as people read them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from ..wording import ODDITIES, duration, page_list
 
 if TYPE_CHECKING:
     from ..result import ParallelProfileFetchResult
     from ..store import FetchRecord
 
-__all__ = ["duration", "fetch_text", "page_list", "result_text", "table_text"]
+__all__ = ["fetch_text", "result_text", "table_text"]
 
-_ODDITIES = {
-    "duplicate_rows": "rows of profiles that came on more than one page: the newest was kept",
-    "rows_without_distinct_id": "profiles without $distinct_id",
-    "rows_without_properties": "profiles without properties",
-    "rows_with_unreadable_last_seen": "profiles whose $last_seen is no timestamp; its text stays in properties",
-    "replaced_characters": "characters that cannot be stored, now U+FFFD",
-    "flattened_values": "values nested too deep, kept as JSON text",
-}
 _MOST_ERRORS = 5
-
-
-def duration(seconds: float) -> str:
-    """Write a duration the way clocks do.
-
-    Example:
-        >>> duration(9.6), duration(75), duration(3 * 3600 + 62)
-        ('0:10', '1:15', '3:01:02')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def page_list(pages: Iterable[int], most: int = 8) -> str:
-    """Write page indices as ranges.
-
-    Example:
-        >>> page_list([3, 4, 5, 9])
-        '3-5, 9'
-    """
-    runs = [
-        [index for _, index in run] for _, run in groupby(enumerate(sorted(pages)), key=lambda pair: pair[1] - pair[0])
-    ]
-    texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
-    return ", ".join(texts[:most]) + (", ..." if len(texts) > most else "")
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -92,7 +59,7 @@ def result_text(result: ParallelProfileFetchResult, database: str, told: Collect
     if result.waited_seconds >= 0.5:
         work += f"; {duration(result.waited_seconds)} spent waiting for the server's limits"
     lines = [result.summary(), f"Database {database}: {pages}; {work}."]
-    lines += [f"  {getattr(result, name):,} {what}" for name, what in _ODDITIES.items() if getattr(result, name)]
+    lines += [f"  {getattr(result, name):,} {what}" for name, what in ODDITIES.items() if getattr(result, name)]
     lines += [f"  page {index}: {error}" for index, error in result.errors[:_MOST_ERRORS]]
     if len(result.errors) > _MOST_ERRORS:
         lines.append(f"  missing pages: {page_list(result.failed_page_indices)}")

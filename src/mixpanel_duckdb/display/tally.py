@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..progress import FetchPlan, ProfileBatchProgress, SilentObserver
-from .text import duration
+from ..wording import duration
 
 __all__ = ["Tally"]
 
@@ -91,10 +91,11 @@ class Tally(SilentObserver):
         """Say where the run is, most important part first."""
         if self.plan is None:
             return [*self._wait(), *(() if self.hold else ("asking for the first page",))]
-        pages = f"{self.pages:,}/{self.plan.total_pages:,} pages"
-        if self.failed:
-            pages += f" ({self.failed:,} failed)"
-        return [pages, *(self._wait() or self._pace())]
+        return [self._pages(), *(self._wait() or self._pace())]
+
+    def outcome(self) -> str:
+        """Say where the run has ended."""
+        return f"{self._pages()}, {self.rows:,} profiles in {duration(self.elapsed)}"
 
     def stop_line(self, *, resumes: bool = True) -> str:
         """Say what a run leaves that was stopped, and how it goes on.
@@ -109,6 +110,10 @@ class Tally(SilentObserver):
             f"Stopped after {self.pages - self.failed:,} of {self.plan.total_pages:,} pages; "
             f"what arrived is stored, and the same command {again} from here."
         )
+
+    def _pages(self) -> str:
+        failed = f" ({self.failed:,} failed)" if self.failed else ""
+        return f"{self.pages:,}/{self.plan.total_pages if self.plan else 0:,} pages{failed}"
 
     def _wait(self) -> list[str]:
         hold = self.hold

@@ -27,8 +27,11 @@ class Screen:
 
     @property
     def redraws(self) -> bool:
-        """Whether a person may be watching a terminal that can go back to the start of a line."""
-        return self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        """Whether a person may be watching a terminal that can go back to the start of a line.
+
+        Some CI systems give their jobs a terminal; what they keep is a log all the same.
+        """
+        return self._stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
     @property
     def width(self) -> int:

@@ -1,0 +1,47 @@
+"""How this package writes durations and lists of pages, and what it calls the oddities of a fetch.
+
+The command, the progress displays and the HTML that notebooks show all say the same thing in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+__all__ = ["ODDITIES", "duration", "page_list"]
+
+# Fields of ``ParallelProfileFetchResult`` that are 0 in a plain fetch.
+ODDITIES = {
+    "duplicate_rows": "rows of profiles that came on more than one page: the newest was kept",
+    "rows_without_distinct_id": "profiles without $distinct_id",
+    "rows_without_properties": "profiles without properties",
+    "rows_with_unreadable_last_seen": "profiles whose $last_seen is no timestamp; its text stays in properties",
+    "replaced_characters": "characters that cannot be stored, now U+FFFD",
+    "flattened_values": "values nested too deep, kept as JSON text",
+}
+
+
+def duration(seconds: float) -> str:
+    """Write a duration the way clocks do.
+
+    Example:
+        >>> duration(9.6), duration(75), duration(3 * 3600 + 62)
+        ('0:10', '1:15', '3:01:02')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def page_list(pages: Iterable[int], most: int = 8) -> str:
+    """Write page indices as ranges.
+
+    Example:
+        >>> page_list([3, 4, 5, 9])
+        '3-5, 9'
+    """
+    runs = [
+        [index for _, index in run] for _, run in groupby(enumerate(sorted(pages)), key=lambda pair: pair[1] - pair[0])
+    ]
+    texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return ", ".join(texts[:most]) + (", ..." if len(texts) > most else "")
