@@ -13,11 +13,13 @@ ROOT = Path(mixpanel_duckdb.__file__).parent
 # A room may import those before it, and its own modules.
 ORDER = [
     "_version", "errors", "extras", "wording",
-    "trace", "control", "credentials", "query", "limits", "rate_limit", "retry", "page",
+    "trace", "control", "credentials", "integrations.headless_sdk", "integrations.headless",
+    "wire", "query", "limits", "rate_limit", "retry", "page",
     "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "progress",
     "display",
     "result",
-    "source", "plan", "writer", "download", "run", "fetcher", "api", "__init__", "simulator", "cli", "__main__",
+    "source", "plan", "writer", "download", "run", "fetcher", "api", "__init__", "integrations", "simulator", "cli",
+    "__main__",
 ]  # fmt: skip
 # The demo shows a query as its user would type it.
 SPEAKS_SQL = {"cli/demo.py"}
@@ -29,7 +31,9 @@ def modules():
 
 
 def room(module):
-    return module.parts[0].removesuffix(".py")
+    """The part of the package that a module belongs to; what the client knows of `integrations` is one of its own."""
+    name = ".".join(module.with_suffix("").parts)
+    return name if name in ORDER else module.parts[0].removesuffix(".py")
 
 
 def imports(module, *, at_run_time=False):
@@ -58,7 +62,8 @@ def rooms_used(module):
     for name in imports(module):
         first, _, rest = name.partition(".")
         if first == "mixpanel_duckdb":
-            yield rest.split(".")[0] if rest.split(".")[0] in known else "__init__"
+            parts = rest.split(".")
+            yield next((name for name in (".".join(parts[:2]), parts[0]) if name in known), "__init__")
 
 
 def test_every_room_has_its_place():

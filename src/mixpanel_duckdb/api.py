@@ -12,6 +12,7 @@ from .client import MixpanelClient
 from .credentials import Credentials
 from .display import Progress
 from .fetcher import BatchCallback, ParallelProfileFetcher
+from .integrations.headless import AnyCredentials
 from .progress import FetchObserver
 from .query import ProfileFilters, ProfileQuery
 from .result import ParallelProfileFetchResult
@@ -33,7 +34,7 @@ def fetch_profiles(
     database: Database,
     table: str = "profiles",
     *,
-    credentials: Credentials | None = None,
+    credentials: AnyCredentials | None = None,
     client: Any = None,
     parallel: bool = True,
     max_workers: int | None = None,
@@ -53,7 +54,8 @@ def fetch_profiles(
     Args:
         database: A path, ``":memory:"``, your own ``DuckDBPyConnection`` or a :class:`ProfileStore`.
         table: Table to publish; it appears, or is replaced, only when the fetch is complete.
-        credentials: Who asks; default: the environment (see :meth:`Credentials.from_env`).
+        credentials: Who asks: :class:`Credentials`, or a ``Workspace`` or ``Session`` of ``mixpanel-headless``;
+            default: the environment (see :meth:`Credentials.from_env`).
         client: Your own client instead of ``credentials`` and ``base_url``; see :class:`ParallelProfileFetcher`.
         parallel: ``False`` is the same flow with one page fetcher.
         max_workers: Page fetchers at a time, 1 to 5.
@@ -163,7 +165,7 @@ class FetchEstimate:
 
 def plan_fetch(
     *,
-    credentials: Credentials | None = None,
+    credentials: AnyCredentials | None = None,
     client: MixpanelClient | None = None,
     database: Database | None = None,
     base_url: str | None = None,
@@ -173,7 +175,7 @@ def plan_fetch(
     """Ask for page 0 only and say what a fetch would be; costs one query.
 
     Args:
-        credentials: Who asks; default: the environment.
+        credentials: Who asks, as for :func:`fetch_profiles`; default: the environment.
         client: Your own client instead of ``credentials`` and ``base_url``.
         database: Where the ledger of recent queries is; optional.
         base_url: Host part of the server's URL.
@@ -214,5 +216,6 @@ def list_fetches(database: Database) -> list[FetchRecord]:
         return store.fetches()
 
 
-def _client(credentials: Credentials | None, base_url: str | None, *, allow_http: bool) -> MixpanelClient:
-    return MixpanelClient(credentials or Credentials.from_env(), base_url=base_url, allow_http=allow_http)
+def _client(credentials: AnyCredentials | None, base_url: str | None, *, allow_http: bool) -> MixpanelClient:
+    who = Credentials.from_env() if credentials is None else credentials
+    return MixpanelClient(who, base_url=base_url, allow_http=allow_http)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .control import FetchControl
 from .credentials import Credentials, resolve_base_url
+from .integrations.headless import AnyCredentials, signer_for
 from .page import EngagePage
 from .query import ProfileFilters, ProfileQuery
 from .rate_limit import RateLimiter, capped_workers
@@ -31,7 +32,8 @@ class MixpanelClient:
     """Reads pages of user or group profiles; safe to share between threads.
 
     Args:
-        credentials: A service account or a token; see :class:`Credentials`.
+        credentials: A service account or a token; see :class:`Credentials`. Or a ``Workspace`` or ``Session`` of
+            ``mixpanel-headless``, whose account signs; what a workspace is switched to later changes nothing here.
         base_url: Host part such as ``https://eu.mixpanel.com``; default: ``MP_API_BASE_URL``, else the region's host.
         timeout: Seconds, or an ``httpx.Timeout``; the default lets the server use its own deadline of about 488 s.
         retry: When a failed request is sent again.
@@ -40,7 +42,8 @@ class MixpanelClient:
         allow_http: Accept a base URL that is neither https nor loopback.
 
     Raises:
-        ConfigurationError: The base URL is unusable or unsafe.
+        ConfigurationError: The base URL is unusable or unsafe, or the installed ``mixpanel-headless`` is not one that
+            this package knows.
 
     Example:
         >>> from mixpanel_duckdb.simulator import Population, Simulator
@@ -53,7 +56,7 @@ class MixpanelClient:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: AnyCredentials,
         *,
         base_url: str | None = None,
         timeout: float | httpx.Timeout = DEFAULT_TIMEOUT,
@@ -62,13 +65,11 @@ class MixpanelClient:
         http_client: httpx.Client | None = None,
         allow_http: bool = False,
     ) -> None:
-        self.credentials = credentials
-        self.base_url = resolve_base_url(base_url, credentials.region, allow_http=allow_http)
+        self.credentials = signer = signer_for(credentials)
+        self.base_url = resolve_base_url(base_url, signer.region, allow_http=allow_http)
         self.rate_limiter = rate_limiter or RateLimiter()
-        self._transport = Transport(self.base_url, credentials, timeout=timeout, http_client=http_client)
-        self._reader = PageReader(
-            self._transport, credentials, retry=retry or RetryPolicy(), rate_limiter=self.rate_limiter
-        )
+        self._transport = Transport(self.base_url, signer, timeout=timeout, http_client=http_client)
+        self._reader = PageReader(self._transport, signer, retry=retry or RetryPolicy(), rate_limiter=self.rate_limiter)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:

@@ -1,7 +1,8 @@
 """Who asks: a service account or a token, the project, and the host that answers.
 
 Credentials are read once and become HTTP headers in one place. Nothing here prints a secret: pydantic's
-``SecretStr`` keeps it out of every repr, and errors name variables, never values.
+``SecretStr`` keeps it out of every repr, and errors name variables, never values. The client knows a ``Signer`` only:
+``Credentials``, or the account of another package (``integrations``).
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
 from .errors import ConfigurationError, CredentialsError
 
-__all__ = ["Credentials", "resolve_base_url"]
+__all__ = ["Credentials", "Signer", "resolve_base_url"]
 
 Region = Literal["us", "eu", "in"]
 
@@ -28,6 +29,36 @@ HOSTS: dict[Region, str] = {
     "eu": "https://eu.mixpanel.com",
     "in": "https://in.mixpanel.com",
 }
+
+
+class Signer(Protocol):
+    """Who signs requests for one project; any thread may call any method.
+
+    Attributes:
+        renews: Whether another header may come after a 401, so that it is worth asking once more.
+    """
+
+    renews: ClassVar[bool]
+
+    @property
+    def project_id(self) -> str:
+        """Numeric id of the project, as text."""
+
+    @property
+    def region(self) -> Region:
+        """Where the project's data lives."""
+
+    def authorization(self) -> str:
+        """Give the value of the ``Authorization`` header for one request."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Give other headers that every request carries."""
+
+    def scope(self) -> dict[str, str]:
+        """Give the URL parameters that say what is read."""
+
+    def redacted(self, body: bytes) -> bytes:
+        """Blank out the secrets in what a server sent."""
 
 
 class Credentials(BaseModel):
@@ -51,6 +82,8 @@ project_id='42', region='us', workspace_id=None)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True)
+
+    renews: ClassVar[bool] = False
 
     username: str | None = None
     secret: SecretStr | None = None
@@ -132,6 +165,10 @@ project_id='42', region='us', workspace_id=None)
         assert self.secret is not None  # noqa: S101 - the validator holds it
         pair = f"{self.username}:{self.secret.get_secret_value()}"
         return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+    def headers(self) -> Mapping[str, str]:
+        """Give other headers that every request carries: none."""
+        return {}
 
     def redacted(self, body: bytes) -> bytes:
         """Blank out the secrets in what a server sent, before any of it is quoted."""

@@ -6,7 +6,6 @@ The rules and the wire forms are those of section 2 of the project's notes on th
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import QueryError
+from .wire import LISTS, compact, understood
 
 __all__ = ["ProfileFilters", "ProfileQuery"]
 
@@ -47,7 +47,7 @@ def _no_truth(value: object) -> object:
 
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     try:
-        _compact(value).encode()
+        compact(value).encode()
     except (TypeError, ValueError, RecursionError):
         raise ValueError("holds what JSON cannot hold") from None
     return value
@@ -56,7 +56,7 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
 Text = Annotated[str, AfterValidator(_not_blank)]
 GroupId = Annotated[str, BeforeValidator(_int64_text)]
 Positive = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
-Behavior = Annotated[dict[str, Any], AfterValidator(_json_object)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
 class ProfileFilters(TypedDict, total=False):
@@ -64,12 +64,14 @@ class ProfileFilters(TypedDict, total=False):
 
     where: str | None
     cohort_id: int | str | None
+    raw_cohort: Mapping[str, Any] | None
+    filter_by_cohort: str | Mapping[str, Any] | None
     include_all_users: bool | None
-    output_properties: Sequence[str] | None
+    output_properties: Sequence[str] | str | None
     distinct_id: str | None
-    distinct_ids: Sequence[str] | None
+    distinct_ids: Sequence[str] | str | None
     data_group_id: str | int | None
-    behaviors: Sequence[Mapping[str, Any]] | None
+    behaviors: Sequence[Mapping[str, Any]] | str | None
     as_of_timestamp: int | None
     search: str | None
     sort_key: str | None
@@ -81,9 +83,15 @@ class ProfileFilters(TypedDict, total=False):
 class ProfileQuery(BaseModel):
     """One question to the Engage API; frozen, comparable, and the same on every page.
 
+    The server's own parameters are understood too, so that what ``Workspace.build_user_params(mode="profiles", ...)``
+    of ``mixpanel-headless`` returns can be passed on: ``filter_by_cohort`` for ``cohort_id`` or ``raw_cohort``, and
+    lists as JSON text.
+
     Args:
         where: Expression such as ``properties["plan"] == "pro"``; the server parses it.
         cohort_id: Numeric cohort id; sent as ``filter_by_cohort={"id": N}``.
+        raw_cohort: Definition of a cohort that is not saved, as ``mixpanel-headless`` makes it; sent as
+            ``filter_by_cohort={"raw_cohort": {...}}``. Not together with ``cohort_id``.
         include_all_users: With a cohort only: also members without a profile. Sent explicitly, since the
             server's own default is true. Default here: false, so every row has a profile.
         output_properties: Names of the properties to return; ``None`` means all.
@@ -92,7 +100,8 @@ class ProfileQuery(BaseModel):
         data_group_id: Numeric id of a group key, kept as text; ``None`` means user profiles.
         behaviors: Event conditions, used by ``where``; not together with a cohort.
         as_of_timestamp: Unix seconds that ``behaviors`` are evaluated at. The server pages such a result only
-            when it is given, so a fetch without it fixes the moment of its start.
+            when it is given, so a fetch without it fixes the moment of its start. Mixpanel documents no use of it
+            without them; ``mixpanel-headless`` sends it with any filter, and so it is sent.
         search: Free text on ids, e-mail and some properties.
         sort_key: Selector such as ``properties["$last_seen"]``; a bare name is refused by the server.
         sort_order: ``"ascending"`` or ``"descending"``; goes with ``sort_key``.
@@ -107,18 +116,23 @@ class ProfileQuery(BaseModel):
         {'filter_by_cohort': '{"id":7}', 'include_all_users': False}
         >>> ProfileQuery(data_group_id=-1405123841946871899).data_group_id
         '-1405123841946871899'
+        >>> ProfileQuery(filter_by_cohort='{"id": 7}', output_properties='["plan"]') == ProfileQuery(
+        ...     cohort_id=7, output_properties=["plan"]
+        ... )
+        True
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     where: Text | None = None
     cohort_id: Positive | None = None
+    raw_cohort: JsonObject | None = None
     include_all_users: bool | None = None
     output_properties: tuple[Text, ...] | None = None
     distinct_id: Text | None = None
     distinct_ids: tuple[Text, ...] | None = None
     data_group_id: GroupId | None = None
-    behaviors: tuple[Behavior, ...] | None = None
+    behaviors: tuple[JsonObject, ...] | None = None
     as_of_timestamp: Annotated[int, BeforeValidator(_no_truth), Field(ge=0)] | None = None
     search: Text | None = None
     sort_key: Text | None = None
@@ -127,11 +141,8 @@ class ProfileQuery(BaseModel):
     page_size: Positive | None = None
 
     def __init__(self, **filters: Unpack[ProfileFilters]) -> None:
-        for name in ("output_properties", "distinct_ids", "behaviors"):
-            if isinstance(filters.get(name), str):
-                raise QueryError(f"{name}: must be a list, not one text.")
         try:
-            super().__init__(**filters)
+            super().__init__(**understood(filters, self.__class__.model_fields))
         except ValidationError as error:
             raise QueryError(f"{_sentence(error)}.") from None
 
@@ -139,20 +150,20 @@ class ProfileQuery(BaseModel):
     def _rules_between_filters(self) -> Self:
         rules = (
             (
-                self.include_all_users is not None and self.cohort_id is None,
-                "include_all_users goes with cohort_id only",
+                self.include_all_users is not None and not self._has_cohort,
+                "include_all_users goes with a cohort only",
+            ),
+            (
+                self.cohort_id is not None and self.raw_cohort is not None,
+                "give cohort_id or raw_cohort, not both",
             ),
             (
                 self.distinct_id is not None and self.distinct_ids is not None,
                 "give distinct_id or distinct_ids, not both",
             ),
             (
-                self.behaviors is not None and self.cohort_id is not None,
-                "behaviors and cohort_id exclude each other",
-            ),
-            (
-                self.as_of_timestamp is not None and self.behaviors is None,
-                "as_of_timestamp goes with behaviors only",
+                self.behaviors is not None and self._has_cohort,
+                "behaviors and a cohort exclude each other",
             ),
             (self.sort_order is not None and self.sort_key is None, "sort_order goes with sort_key"),
             (
@@ -167,6 +178,10 @@ class ProfileQuery(BaseModel):
             if broken:
                 raise ValueError(sentence)
         return self
+
+    @property
+    def _has_cohort(self) -> bool:
+        return self.cohort_id is not None or self.raw_cohort is not None
 
     def params(self) -> dict[str, str | int | bool]:
         """Give the filters as the server takes them: nested values as JSON text, scalars as they are.
@@ -185,11 +200,12 @@ class ProfileQuery(BaseModel):
             "limit": self.limit,
             "page_size": self.page_size,
         }
-        for name in ("distinct_ids", "output_properties", "behaviors"):
+        for name in LISTS:
             if (value := getattr(self, name)) is not None:
-                wire[name] = _compact(value)
-        if self.cohort_id is not None:
-            wire["filter_by_cohort"] = _compact({"id": self.cohort_id})
+                wire[name] = compact(value)
+        if self._has_cohort:
+            cohort = {"id": self.cohort_id} if self.raw_cohort is None else {"raw_cohort": self.raw_cohort}
+            wire["filter_by_cohort"] = compact(cohort)
             wire["include_all_users"] = bool(self.include_all_users)
         return {name: value for name, value in wire.items() if value is not None}
 
@@ -203,13 +219,14 @@ class ProfileQuery(BaseModel):
             return self
         return self.model_copy(update={"as_of_timestamp": moment or int(time.time())})
 
-    def canonical(self) -> str:
-        """Give the query as one JSON text that is equal for equal queries; the journal keeps it."""
-        return _compact(self.params())
+    def canonical(self, data_view: str = "") -> str:
+        """Give the query as one JSON text that is equal for equal queries; the journal keeps it.
 
-
-def _compact(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        Args:
+            data_view: Id of the Data View that is read through: it decides about rows as filters do.
+        """
+        view = {"workspace_id": data_view} if data_view else {}
+        return compact({**self.params(), **view})
 
 
 def _sentence(error: ValidationError) -> str:

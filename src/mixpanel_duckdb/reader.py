@@ -1,7 +1,8 @@
 """One page, however many requests it takes: each attempt is paced, and repeated as the retry policy says.
 
 An attempt posts a form and turns what comes back into a page or into the error that it means. A 429 is no failure: it
-is told to the rate limiter, which holds every worker back, and the page is asked for again.
+is told to the rate limiter, which holds every worker back, and the page is asked for again. A 401 may mean that a token
+has just run out: whoever can bring another one is asked for it, once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import count
 
 from .answer import error_for
 from .control import FetchControl
-from .credentials import Credentials
+from .credentials import Signer
 from .errors import MixpanelError, RateLimitError
 from .limits import read_limit
 from .page import EngagePage
@@ -34,7 +35,7 @@ class PageReader:
     """
 
     def __init__(
-        self, transport: Transport, credentials: Credentials, *, retry: RetryPolicy, rate_limiter: RateLimiter
+        self, transport: Transport, credentials: Signer, *, retry: RetryPolicy, rate_limiter: RateLimiter
     ) -> None:
         self._transport = transport
         self._credentials = credentials
@@ -54,7 +55,7 @@ class PageReader:
             FetchStopped: The run was stopped.
             MixpanelError: What the last answer means, once the policy gives up.
         """
-        failures = 0
+        failures, renewed = 0, False
         for sent in count():
             try:
                 with self._limiter.slot(control, in_session=bool(session_id)):
@@ -66,6 +67,9 @@ class PageReader:
                 if isinstance(error, RateLimitError):
                     if error.status is None:
                         raise
+                    continue
+                if error.status == 401 and self._credentials.renews and not renewed:
+                    renewed = True
                     continue
                 failures += 1
                 delay = self._retry.delay(failures, error)

@@ -82,7 +82,7 @@ class FetchRun:
         self._query = query
         self._options = options
         self._observer = observer
-        self._spec = FetchSpec(table, query.canonical(), source.project_id, source.host)
+        self._spec = FetchSpec(table, query.canonical(source.data_view), source.project_id, source.host)
         self._control = FetchControl(max_wait=options.rate_limit_wait)
         self._tally = _Tally()
         self._lost = ""

@@ -24,10 +24,12 @@ class PageSource(Protocol):
     Attributes:
         project_id: Project that is read, ``""`` if not known; part of what makes two fetches the same.
         host: Base URL that is read from, likewise.
+        data_view: Id of the Data View that is read through, ``""`` if none, likewise.
     """
 
     project_id: str
     host: str
+    data_view: str
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; blocks, and ends early when the control is stopped."""
@@ -46,6 +48,7 @@ class ClientSource:
         self._client = client
         self.project_id = client.credentials.project_id
         self.host = client.base_url
+        self.data_view = client.credentials.scope().get("workspace_id", "")
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page."""
@@ -68,6 +71,7 @@ class AnswerSource:
 
     project_id = ""
     host = ""
+    data_view = ""
 
     def __init__(self, client: Any) -> None:
         self._ask = client.query_engage_page
@@ -102,7 +106,7 @@ def page_source(client: Any) -> PageSource:
     """
     if isinstance(client, MixpanelClient) and type(client).query_engage_page is MixpanelClient.query_engage_page:
         return ClientSource(client)
-    if all(hasattr(client, name) for name in ("fetch", "abort", "pause", "project_id", "host")):
+    if all(hasattr(client, name) for name in ("fetch", "abort", "pause", "project_id", "host", "data_view")):
         source: PageSource = client
         return source
     return AnswerSource(client)

@@ -18,7 +18,7 @@ import httpx
 from ._version import __version__
 from .answer import is_certificate_error
 from .control import FetchControl
-from .credentials import Credentials
+from .credentials import Signer
 from .errors import ConfigurationError, ConnectionFailedError, MixpanelError, UnreadableAnswerError
 
 __all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
@@ -60,7 +60,7 @@ class Transport:
     def __init__(
         self,
         base_url: str,
-        credentials: Credentials,
+        credentials: Signer,
         *,
         timeout: float | httpx.Timeout = DEFAULT_TIMEOUT,
         http_client: httpx.Client | None = None,
@@ -123,11 +123,9 @@ class Transport:
                 if each is not None:
                     self._sockets.add(each)
 
-        headers = {
-            "Authorization": self._credentials.authorization(),
-            "Accept": "application/json",
-            "User-Agent": f"mixpanel-duckdb/{__version__}",
-        }
+        headers = httpx.Headers({"User-Agent": f"mixpanel-duckdb/{__version__}"})
+        headers.update(self._credentials.headers())
+        headers.update({"Authorization": self._credentials.authorization(), "Accept": "application/json"})
         with self._http.stream(
             "POST", url, data=form, headers=headers, follow_redirects=False, extensions={"trace": watch}
         ) as response:

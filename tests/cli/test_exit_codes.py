@@ -13,7 +13,7 @@ USAGE = [
     (["profiles", "--workers", 0], "--workers"),
     (["profiles", "--replace", "--merge"], "exclude each other"),
     (["profiles", "--no-parallel", "--workers", 3], "goes with --parallel"),
-    (["profiles", "--include-all-users"], "goes with cohort_id only"),
+    (["profiles", "--include-all-users"], "goes with a cohort only"),
     (["profiles", "--cohort", 0], "cohort_id"),
     (["profiles", "--group-id", "companies"], "numeric id"),
     (["profiles", "--output-properties", ""], "no name is given"),

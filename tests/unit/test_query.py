@@ -28,6 +28,10 @@ LOGIN = {"window": "30d", "name": "b1", "event_selectors": [{"event": "Login"}]}
             {"cohort_id": 7, "include_all_users": True},
             {"filter_by_cohort": '{"id":7}', "include_all_users": True},
         ),
+        (
+            {"raw_cohort": {"name": "", "selector": {}}},
+            {"filter_by_cohort": '{"raw_cohort":{"name":"","selector":{}}}', "include_all_users": False},
+        ),
         ({"output_properties": ["$email", 'a"b', "é"]}, {"output_properties": '["$email","a\\"b","é"]'}),
         ({"distinct_id": "$device:1"}, {"distinct_id": "$device:1"}),
         ({"distinct_ids": ["a", "b"]}, {"distinct_ids": '["a","b"]'}),
@@ -65,14 +69,26 @@ def test_each_filter_has_its_wire_form(filters, wire):
         ({"cohort_id": -3}, "cohort_id"),
         ({"cohort_id": True}, "cohort_id: must be a whole number"),
         ({"cohort_id": "Trial"}, "cohort_id"),
-        ({"include_all_users": True}, "include_all_users goes with cohort_id"),
-        ({"include_all_users": False}, "include_all_users goes with cohort_id"),
+        ({"include_all_users": True}, "include_all_users goes with a cohort"),
+        ({"include_all_users": False}, "include_all_users goes with a cohort"),
+        ({"cohort_id": 7, "raw_cohort": {"selector": {}}}, "cohort_id or raw_cohort, not both"),
+        ({"raw_cohort": {"n": math.nan}}, "raw_cohort: holds what JSON cannot hold"),
+        ({"filter_by_cohort": "7"}, 'filter_by_cohort: must be {"id": N}'),
+        ({"filter_by_cohort": "not JSON"}, 'filter_by_cohort: must be {"id": N}'),
+        ({"filter_by_cohort": {"id": 7, "negated": True}}, 'filter_by_cohort: must be {"id": N}'),
+        ({"filter_by_cohort": {"name": "x"}}, 'filter_by_cohort: must be {"id": N}'),
+        ({"filter_by_cohort": {"id": 7}, "cohort_id": 8}, "filter_by_cohort or cohort_id, not both"),
+        ({"filter_by_cohort": {"id": "x"}}, "cohort_id"),
+        ({"action": "count()"}, "mode='profiles'"),
+        ({"where": "x", "action": "count()", "segment_by_cohorts": "{}"}, "action, segment_by_cohorts"),
         ({"output_properties": "$email"}, "must be a list, not one text"),
         ({"output_properties": []}, "output_properties is empty"),
         ({"output_properties": [""]}, "is empty"),
         ({"output_properties": ["a", 1]}, "output_properties.1"),
         ({"distinct_ids": []}, "distinct_ids is empty"),
         ({"distinct_ids": "a"}, "must be a list, not one text"),
+        ({"distinct_ids": '{"a": 1}'}, "must be a list, not one text"),
+        ({"distinct_ids": "[1]"}, "distinct_ids.0"),
         ({"distinct_id": "a", "distinct_ids": ["b"]}, "not both"),
         ({"distinct_id": ""}, "distinct_id: is empty"),
         ({"data_group_id": "companies"}, "not its name"),
@@ -84,10 +100,10 @@ def test_each_filter_has_its_wire_form(filters, wire):
         ({"behaviors": []}, "behaviors is empty"),
         ({"behaviors": "x"}, "must be a list"),
         ({"behaviors": [LOGIN], "cohort_id": 7}, "exclude each other"),
+        ({"behaviors": [LOGIN], "raw_cohort": {"selector": {}}}, "exclude each other"),
         ({"behaviors": [{"n": math.nan}]}, "JSON cannot hold"),
         ({"behaviors": [{"n": {1, 2}}]}, "JSON cannot hold"),
         ({"behaviors": [{"n": "\ud800"}]}, "JSON cannot hold"),
-        ({"as_of_timestamp": 5}, "as_of_timestamp goes with behaviors"),
         ({"behaviors": [LOGIN], "as_of_timestamp": -1}, "as_of_timestamp"),
         ({"sort_order": "ascending"}, "sort_order goes with sort_key"),
         ({"sort_key": "$last_seen"}, "must be a selector"),
@@ -96,7 +112,7 @@ def test_each_filter_has_its_wire_form(filters, wire):
         ({"limit": True}, "limit"),
         ({"page_size": 0}, "page_size"),
         ({"page_size": 1.5}, "page_size"),
-        ({"wher": "x"}, "wher"),
+        ({"wher": "x"}, "wher: no such filter"),
     ],
 )
 def test_a_broken_rule_is_named_before_any_request(filters, words):
@@ -162,7 +178,8 @@ def filters(draw):
         st.sampled_from([{}, {"distinct_id": draw(texts)}, {"distinct_ids": draw(st.lists(texts, min_size=1))}])
     )
     behaviors = {"behaviors": draw(st.lists(st.dictionaries(texts, json_values), min_size=1, max_size=2))}
-    given |= draw(st.sampled_from([{}, {"cohort_id": draw(st.integers(1, 2**40))}, behaviors]))
+    inline = {"raw_cohort": draw(st.dictionaries(texts, json_values))}
+    given |= draw(st.sampled_from([{}, {"cohort_id": draw(st.integers(1, 2**40))}, inline, behaviors]))
     given |= draw(st.sampled_from([{}, {"sort_key": f"properties[{json.dumps(draw(texts))}]"}]))
     return given
 
@@ -176,7 +193,8 @@ def decoded(wire):
         if name in wire:
             wire[name] = int(wire[name])
     if "filter_by_cohort" in wire:
-        wire["cohort_id"] = wire.pop("filter_by_cohort")["id"]
+        ((key, value),) = wire.pop("filter_by_cohort").items()
+        wire[{"id": "cohort_id", "raw_cohort": "raw_cohort"}[key]] = value
         assert wire.pop("include_all_users").lower() == "false"
     return wire
 
@@ -225,3 +243,9 @@ def test_equal_queries_have_one_canonical_text_and_others_another(filters, other
     assert one.canonical() == same.canonical()
     assert (one.canonical() == another.canonical()) == (one.params() == another.params())
     assert json.loads(one.canonical()) == one.params()
+
+
+@given(filters=filters())
+def test_the_servers_own_parameters_make_the_same_query(filters):
+    query = ProfileQuery(**filters)
+    assert ProfileQuery(**query.params()).canonical() == query.canonical()

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from .options import (
+    account_options,
     connection_options,
+    credentials_from,
     database_option,
     filter_options,
     filters_from,
@@ -36,17 +38,35 @@ Examples:
 @click.command(epilog=_PLAN_EPILOG, short_help="Ask once how large a fetch would be.")
 @database_option("DuckDB file that knows the queries of the last hour, if there is one; it is never made.")
 @filter_options
+@account_options
 @connection_options
 @json_option
 @verbose_option
 @click.pass_obj
-def plan(talk: Talk, /, *, database: str, base_url: str | None, allow_http: bool, **given: Any) -> None:
+def plan(
+    talk: Talk,
+    /,
+    *,
+    database: str,
+    account: str | None,
+    project: str | None,
+    target: str | None,
+    base_url: str | None,
+    allow_http: bool,
+    **given: Any,
+) -> None:
     """Ask once how many profiles match; say how many pages that is and what the limits mean for it."""
     from ..api import plan_fetch  # noqa: PLC0415 - --help needs no DuckDB
 
     known = database if Path(database).exists() else None
     with talk.listening():
-        estimate = plan_fetch(database=known, base_url=base_url, allow_http=allow_http, **filters_from(given))
+        estimate = plan_fetch(
+            credentials=credentials_from(account, project, target),
+            database=known,
+            base_url=base_url,
+            allow_http=allow_http,
+            **filters_from(given),
+        )
     talk.result(estimate.to_dict(), estimate.summary())
 
 

@@ -13,7 +13,14 @@ from .talk import Talk
 if TYPE_CHECKING:
     from ..query import ProfileFilters
 
-__all__ = ["connection_options", "filter_options", "filters_from", "talk_options"]
+__all__ = [
+    "account_options",
+    "connection_options",
+    "credentials_from",
+    "filter_options",
+    "filters_from",
+    "talk_options",
+]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 DEFAULT_DATABASE = "mixpanel.duckdb"
@@ -44,6 +51,22 @@ def filters_from(given: Mapping[str, Any]) -> ProfileFilters:
     if len(ids) == 1:
         filters["distinct_id"] = filters.pop("distinct_ids")[0]
     return cast("ProfileFilters", filters)
+
+
+def credentials_from(account: str | None, project: str | None, target: str | None) -> Any:
+    """Look names up with mixpanel-headless; without one it is ``None``, which stands for the environment.
+
+    Raises:
+        click.UsageError: A target beside one of the others.
+        ConfigurationError: The SDK is missing or does not find a name.
+    """
+    if account is None and project is None and target is None:
+        return None
+    if target is not None and (account is not None or project is not None):
+        raise click.UsageError("--target stands for an account and a project; it excludes --account and --project.")
+    from ..integrations.headless_accounts import open_session  # noqa: PLC0415 - --help needs none of this
+
+    return open_session(account=account, project=project, target=target)
 
 
 def _chain(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
@@ -102,6 +125,12 @@ filter_options = _chain(
         metavar="N",
         help="Ask for N profiles a page; the server may lower it. Default: the server's, 1000.",
     ),
+)
+
+account_options = _chain(
+    click.option("--account", metavar="NAME", help="Account that mixpanel-headless has stored, not the environment's."),
+    click.option("--project", metavar="ID", help="Project to read with an account of mixpanel-headless."),
+    click.option("--target", metavar="NAME", help="Target of mixpanel-headless: an account and a project in one name."),
 )
 
 connection_options = _chain(

@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 import click
 
-from .options import connection_options, database_option, filter_options, filters_from, talk_options
+from .options import (
+    account_options,
+    connection_options,
+    credentials_from,
+    database_option,
+    filter_options,
+    filters_from,
+    talk_options,
+)
 from .render import progress_for
 from .talk import Talk
 from .text import result_text
@@ -44,6 +52,7 @@ Interrupted or incomplete? The same command goes on from there: pages that are s
     help="Give up, resumable, when the server's limits ask for more waiting than this in all. Default: no bound.",
 )
 @filter_options
+@account_options
 @connection_options
 @talk_options
 @click.pass_obj
@@ -59,6 +68,9 @@ def profiles(
     merge: bool,
     resume: bool,
     max_wait: float | None,
+    account: str | None,
+    project: str | None,
+    target: str | None,
     base_url: str | None,
     allow_http: bool,
     **given: Any,
@@ -69,12 +81,14 @@ def profiles(
         workers = _workers(workers, parallel, talk)
         from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
 
+        credentials = credentials_from(account, project, target)
         progress = progress_for(talk)
         talk.when_stopped = partial(progress.stop_line, resumes=resume)
         try:
             result = fetch_profiles(
                 database,
                 table,
+                credentials=credentials,
                 parallel=parallel,
                 max_workers=workers,
                 if_exists=if_exists,
