@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +114,7 @@ def page_count(total: int, page_size: int) -> int:
     return max(1, -(-total // page_size))
 
 
-def pieces(body: bytes, size: int) -> list[bytes]:
+def pieces(body: bytes, size: int) -> Iterator[bytes]:
     """Cut a body between rows into bodies of about ``size`` bytes, which a parser may take one by one.
 
     A cut may fall inside a profile that itself holds a list of objects with ``$distinct_id``; such a piece is not valid
@@ -124,18 +125,18 @@ def pieces(body: bytes, size: int) -> list[bytes]:
         size: Bytes at which the next place between two rows is looked for.
 
     Example:
-        >>> pieces(b'{"results":[{"$distinct_id":1},{"$distinct_id":2}],"page":0}', 20)
+        >>> list(pieces(b'{"results":[{"$distinct_id":1},{"$distinct_id":2}],"page":0}', 20))
         [b'{"results":[{"$distinct_id":1}]}', b'{"results":[{"$distinct_id":2}],"page":0}']
     """
     results = _RESULTS.search(body)
-    parts, start, opening = [], 0, b""
+    start, opening = 0, b""
     while results is not None and len(body) - start > size:
         cut = _BETWEEN_ROWS.search(body, max(results.end(), start + size))
         if cut is None:
             break
-        parts.append(opening + body[start : cut.start() + 1] + b"]}")
+        yield opening + body[start : cut.start() + 1] + b"]}"
         start, opening = cut.end(), b'{"results":['
-    return [*parts, opening + body[start:]] if parts else [body]
+    yield opening + body[start:] if opening else body
 
 
 def _head(body: bytes, index: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The writer: drains the bounded queue of fetched pages into the store, in groups.
 
-Whatever waits in the queue becomes one group: few and large statements, one transaction. A slow network commits each
-page at once, and a fast one pays little for commits. Two threads share the work, since DuckDB leaves Python alone in
-both: one parses a group in memory while the other, the only one that writes to the database, commits the one before.
+Whatever waits in the queue becomes one group, parsed at once, and groups are committed together for as long as pages
+wait behind them: a slow network commits each page by itself, and a fast one pays little for commits. Two threads share
+the work, since DuckDB leaves Python alone in both: one parses in memory while the other, the only one that writes to
+the database, commits what was parsed before.
 
 Fetch threads put pages in; nothing else crosses between them and the writer. After a stop the queue is still drained,
 since its pages have been paid for.
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -22,9 +24,14 @@ __all__ = ["PageSink", "Writer"]
 
 _Item = TypeVar("_Item")
 _LOOK_AGAIN = 0.1
-_GROUP_BYTES = 12_000_000
-# Parsed groups that may wait while a checkpoint compresses a row group.
-_STAGED_GROUPS = 6
+# DuckDB parses the bodies of a group at once, at several times their size.
+_GROUP_BYTES = 6_000_000
+# So long a page waits for others to share its statement with; small beside any request.
+_GATHER = 0.02
+# A transaction of such a size goes past the write-ahead log, straight into compressed row groups.
+_COMMIT_BYTES = 20_000_000
+# Parsed groups that may wait while the writer compresses.
+_STAGED_GROUPS = 4
 
 
 class PageSink(Protocol):
@@ -33,8 +40,8 @@ class PageSink(Protocol):
     def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
         """Parse a group in memory."""
 
-    def commit(self, group: StagedGroup) -> Sequence[PageReceipt]:
-        """Store a group in one transaction and say what became of each page."""
+    def commit(self, groups: Sequence[StagedGroup]) -> Sequence[PageReceipt]:
+        """Store groups in one transaction and say what became of each page, in their order."""
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -46,7 +53,7 @@ class Writer:
     Args:
         sink: Where the pages go; closed when the threads have ended.
         capacity: Pages that may wait; a full queue holds the fetch threads back.
-        on_written: Called on the writing thread with each page of a group and its receipt.
+        on_written: Called on the writing thread with each page, its body taken off, and its receipt.
         on_end: Called on the writing thread with the error that ended it, or ``None``.
     """
 
@@ -64,7 +71,8 @@ class Writer:
         self._on_end = on_end
         # None wakes whoever waits for more when there is no more.
         self._pages: queue.Queue[PageWrite | None] = queue.Queue(capacity)
-        self._staged: queue.Queue[tuple[list[PageWrite], StagedGroup] | None] = queue.Queue(_STAGED_GROUPS)
+        # A group, and whether another is sure to follow it.
+        self._staged: queue.Queue[tuple[StagedGroup, bool] | None] = queue.Queue(_STAGED_GROUPS)
         self._no_more = threading.Event()
         self._failed = threading.Event()
         self._error: BaseException | None = None
@@ -107,8 +115,9 @@ class Writer:
 
     def _stage_all(self) -> None:
         try:
-            while (pages := self._next_group()) and not self._failed.is_set():
-                self._hand_over(self._staged, (pages, self._sink.stage(pages)), self._writer)
+            while pages := self._next_group():
+                group = self._sink.stage(pages)
+                self._hand_over(self._staged, (group, not self._pages.empty()), self._writer)
             self._hand_over(self._staged, None, self._writer)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fail(error)
@@ -116,19 +125,31 @@ class Writer:
     def _write_all(self) -> None:
         """Commit what is staged until the stager has no more, then end both."""
         try:
-            while not self._failed.is_set():
-                try:
-                    staged = self._staged.get(timeout=_LOOK_AGAIN)
-                except queue.Empty:
-                    continue
-                if staged is None:
-                    break
-                pages, group = staged
-                for write, receipt in zip(pages, self._sink.commit(group), strict=True):
+            for groups in self._commits():
+                pages = [page for group in groups for page in group.pages]
+                for write, receipt in zip(pages, self._sink.commit(groups), strict=True):
                     self._on_written(write, receipt)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fail(error)
         self._end()
+
+    def _commits(self) -> Iterator[list[StagedGroup]]:
+        """Yield what shares a transaction: groups up to a size, or to the last that is sure to come soon."""
+        groups: list[StagedGroup] = []
+        while not self._failed.is_set():
+            try:
+                staged = self._staged.get(timeout=_LOOK_AGAIN)
+            except queue.Empty:
+                continue
+            if staged is None:
+                break
+            group, more = staged
+            groups.append(group)
+            if not more or sum(each.size for each in groups) >= _COMMIT_BYTES:
+                yield groups
+                groups = []
+        if groups and not self._failed.is_set():
+            yield groups
 
     def _end(self) -> None:
         self._stager.join()
@@ -144,17 +165,19 @@ class Writer:
         self._failed.set()
 
     def _next_group(self) -> list[PageWrite]:
-        """Wait for a page and take along what waits behind it; empty when the run is over."""
+        """Wait for a page and take along what comes right behind it; empty when the run is over."""
         group: list[PageWrite] = []
         size = 0
+        deadline = 0.0
         while len(group) < self._capacity and size < _GROUP_BYTES and not self._failed.is_set():
             try:
-                page = self._pages.get_nowait() if group else self._pages.get(timeout=_LOOK_AGAIN)
+                page = self._pages.get(timeout=max(0.0, deadline - time.monotonic()) if group else _LOOK_AGAIN)
             except queue.Empty:
                 page = None
             if page is not None:
+                deadline = deadline or time.monotonic() + _GATHER
                 group.append(page)
                 size += len(page.page.body)
             elif group or (self._no_more.is_set() and self._pages.empty()):
                 break
-        return group
+        return [] if self._failed.is_set() else group

@@ -175,9 +175,9 @@ class FailingSink:
         self._fail("stage", pages)
         return self._inner.stage(pages)
 
-    def commit(self, group: StagedGroup) -> Sequence[PageReceipt]:
-        self._fail("commit", group.pages)
-        return self._inner.commit(group)
+    def commit(self, groups: Sequence[StagedGroup]) -> Sequence[PageReceipt]:
+        self._fail("commit", [page for group in groups for page in group.pages])
+        return self._inner.commit(groups)
 
     def close(self) -> None:
         self._inner.close()

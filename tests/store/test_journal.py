@@ -94,7 +94,7 @@ def test_one_group_is_staged_while_another_is_committed(connection, store):
 
         def commit():
             try:
-                writer.commit(staged.pop())
+                writer.commit([staged.pop()])
             except BaseException as error:
                 errors.append(error)
 
@@ -104,7 +104,7 @@ def test_one_group_is_staged_while_another_is_committed(connection, store):
             group = writer.stage([page(index, f"p{index}")])
             thread.join()
             staged.append(group)
-        writer.commit(staged.pop())
+        writer.commit([staged.pop()])
         assert errors == []
         assert counts(connection, fetch) == (40, 40)
 

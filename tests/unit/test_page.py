@@ -177,6 +177,6 @@ def test_the_pieces_of_a_body_hold_the_same_rows_or_are_refused(parser, rows, si
 def test_pieces_are_about_the_size_that_was_asked_for():
     rows = [{"$distinct_id": str(index), "$properties": {"text": "x" * 1000}} for index in range(100)]
     body = json.dumps({"results": rows}).encode()
-    parts = pieces(body, 10_000)
+    parts = list(pieces(body, 10_000))
     assert len(parts) == 10
     assert all(len(part) < 12_000 for part in parts)

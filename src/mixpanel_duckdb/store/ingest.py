@@ -3,16 +3,14 @@
 A group of pages goes through two steps, each on a thread and a cursor of its own: one group is parsed while the one
 before it is compressed and written. ``stage`` parses the bodies into a table of an attached in-memory database and
 counts each page there, so that a short or odd one is known before anything is stored. ``commit`` appends the accepted
-pages to the staging table of the file, and to the journal, in one transaction.
+pages of one or more groups to the staging table of the file, and to the journal, in one transaction. DuckDB compresses
+what it writes at its own checkpoints; a transaction that would start one goes into it past the write-ahead log.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
-
-import duckdb
 
 from ..trace import steps_text, utc_now
 from .database import Database, atomic, quote, storage_errors
@@ -20,10 +18,6 @@ from .journal import PAGES
 from .stage import Counted, PageReceipt, PageWrite, StagedGroup, Stager
 
 __all__ = ["PageWriter"]
-
-# A checkpoint closes the row groups that it compresses, so none is compressed twice; half a row group at a time keeps
-# little uncompressed, in memory and for the moment when the file is closed.
-_CHECKPOINT_ROWS = 61_440
 
 
 class PageWriter:
@@ -40,8 +34,6 @@ class PageWriter:
         self._staging = staging
         self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
         self._groups = 0
-        self._unwritten = 0
-        self._tuned = database.tuned
         self._owner = database.cursor()
         with storage_errors("attach a database in memory"):
             self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
@@ -70,43 +62,32 @@ class PageWriter:
         with storage_errors(f"read page {_indices(pages)}"):
             return self._stager.stage(pages, table)
 
-    def commit(self, group: StagedGroup) -> tuple[PageReceipt, ...]:
-        """Store the accepted pages of a group, rows and journal in one transaction.
+    def commit(self, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
+        """Store the accepted pages of some groups, rows and journal in one transaction.
 
         Returns:
-            A receipt for each page of the group: committed, or refused with the reason.
+            A receipt for each page of each group: committed, or refused with the reason.
 
         Raises:
-            StorageError: DuckDB or the disk refused; none of the group is committed.
+            StorageError: DuckDB or the disk refused; none of these pages is committed.
         """
-        with storage_errors(f"store page {_indices(group.pages)}"):
-            if group.pages:
+        filled = [group for group in groups if group.accepted]
+        with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
+            if filled:
                 with atomic(self._cursor):
-                    self._append(group)
-            self._cursor.execute(f"DROP TABLE {group.table}")
-            self._checkpoint(sum(receipt.rows for receipt in group.receipts))
-        return group.receipts
+                    self._append(filled)
+            for group in groups:
+                self._cursor.execute(f"DROP TABLE {group.table}")
+        return tuple(receipt for group in groups for receipt in group.receipts)
 
     def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:
         """Stage and commit at once, for whoever has one thread only."""
-        return self.commit(self.stage(pages))
+        return self.commit([self.stage(pages)])
 
-    def _checkpoint(self, rows: int) -> None:
-        """Compress what has gathered; a caller's database checkpoints as its own settings say."""
-        self._unwritten += rows
-        if self._tuned and self._unwritten > _CHECKPOINT_ROWS:
-            with suppress(duckdb.TransactionException):  # somebody else in this process is writing: later, then
-                self._cursor.execute("CHECKPOINT")
-            self._unwritten = 0
-
-    def _append(self, group: StagedGroup) -> None:
-        entries = [self._entry(each, group.counted.get(each.page.index, Counted())) for each in group.pages]
-        accepted = "" if len(group.pages) == len(group.receipts) else " WHERE list_contains($1, page)"
-        self._cursor.execute(
-            f"INSERT INTO {quote(self._staging)} "
-            f"SELECT distinct_id, properties, last_seen FROM {group.table}{accepted}",
-            [[each.page.index for each in group.pages]] if accepted else [],
-        )
+    def _append(self, groups: Sequence[StagedGroup]) -> None:
+        rows = " UNION ALL ".join(_rows(group) for group in groups)
+        self._cursor.execute(f"INSERT INTO {quote(self._staging)} {rows}")
+        entries = [self._entry(page, group.counted[page.page.index]) for group in groups for page in group.accepted]
         marks = f"({', '.join('?' * len(entries[0]))})"
         self._cursor.execute(
             f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
@@ -116,11 +97,18 @@ class PageWriter:
     def _entry(self, write: PageWrite, found: Counted) -> list[object]:
         """The journal row of a page, in the order of its columns."""
         return [
-            self._fetch_id, write.page.index, "committed", found.rows, len(write.page.body), None,
+            self._fetch_id, write.page.index, "committed", found.rows, found.size, None,
             write.requested_at, write.received_at, utc_now(), write.worker, found.without_distinct_id,
             found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened,
             steps_text(write.steps),
         ]  # fmt: skip
+
+
+def _rows(group: StagedGroup) -> str:
+    """The query for a group's accepted rows."""
+    wanted = [page.page.index for page in group.accepted]
+    only = f" WHERE page IN ({', '.join(map(str, wanted))})" if len(wanted) < len(group.pages) else ""
+    return f"SELECT distinct_id, properties, last_seen FROM {group.table}{only}"
 
 
 def _indices(pages: Sequence[PageWrite]) -> str:

@@ -6,7 +6,7 @@ Python touches a profile only where DuckDB would refuse it, or choke on it later
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
@@ -20,7 +20,7 @@ from .sql import CAREFUL, COLUMNS, DEEP, FAST, STATISTICS
 __all__ = ["Counted", "PageReceipt", "PageWrite", "StagedGroup", "Stager"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
-STATEMENT_BYTES = 12_000_000
+STATEMENT_BYTES = 6_000_000
 # DuckDB's message quotes the input, and where it cuts that between two bytes of a character, Python cannot read it.
 UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
 
@@ -65,7 +65,7 @@ class PageReceipt:
 
 @dataclass(slots=True)
 class Counted:
-    """The rows of one page in the batch, and how many of them are odd."""
+    """The rows of one page, how many of them are odd, and the size of its body."""
 
     rows: int = 0
     without_distinct_id: int = 0
@@ -75,6 +75,7 @@ class Counted:
     shapeless: int = 0
     replaced: int = 0
     flattened: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,25 @@ class StagedGroup:
 
     Args:
         table: Where their rows are.
-        pages: The pages that are to be stored.
-        receipts: One for each page of the group, those refused included.
-        counted: What was counted for each page.
+        pages: Its pages, those refused included; their bodies are taken off.
+        receipts: One for each page.
+        counted: What was counted for each page, by index.
     """
 
     table: str
     pages: tuple[PageWrite, ...]
     receipts: tuple[PageReceipt, ...]
     counted: dict[int, Counted]
+
+    @property
+    def accepted(self) -> tuple[PageWrite, ...]:
+        """The pages that are to be stored."""
+        return tuple(page for page, receipt in zip(self.pages, self.receipts, strict=True) if receipt.problem is None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the bodies."""
+        return sum(each.size for each in self.counted.values())
 
 
 class Stager:
@@ -111,8 +122,8 @@ class Stager:
         replaced, unreadable = self._parse(pages)
         counted = self._count(pages, replaced)
         receipts = tuple(_judge(each, counted, unreadable) for each in pages)
-        accepted = {receipt.index for receipt in receipts if receipt.problem is None}
-        return StagedGroup(table, tuple(each for each in pages if each.page.index in accepted), receipts, counted)
+        light = tuple(replace(each, page=replace(each.page, body=b"")) for each in pages)
+        return StagedGroup(table, light, receipts, counted)
 
     def _parse(self, pages: Sequence[PageWrite]) -> tuple[dict[int, int], dict[int, str]]:
         """Load the group; mend what DuckDB refuses, and leave out what stays unreadable.
@@ -158,6 +169,8 @@ class Stager:
             self._flatten(counted)
         for index, characters in replaced.items():
             counted.setdefault(index, Counted()).replaced = characters
+        for each in pages:
+            counted.setdefault(each.page.index, Counted()).size = len(each.page.body)
         return counted
 
     def _statistics(self) -> dict[int, Counted]:
