@@ -29,8 +29,8 @@ napoleon_use_ivar = True
 # Types of other packages and of the standard library: named, not linked, since there is no intersphinx here.
 nitpick_ignore_regex = [
     # Aliases and small types that are described where they are used.
-    ("py:.*", r"AnyCredentials|Database|IfExists|BatchCallback|Pause|Progress|ProfileFilters"),
-    ("py:.*", r"mixpanel_duckdb\.(query|rate_limit)\.\w+"),
+    ("py:.*", r"AnyCredentials|Database|IfExists|BatchCallback|Pause|Progress|ProfileFilters|TypingOptions"),
+    ("py:.*", r"mixpanel_duckdb\.(query|rate_limit|typed)\.\w+"),
     (
         "py:.*",
         r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|random|types|typing|annotated_types)\..*",

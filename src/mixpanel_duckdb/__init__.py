@@ -35,6 +35,7 @@ from .errors import (
     StorageError,
     TableExistsError,
     UnreadableAnswerError,
+    UnsuitableTableError,
 )
 from .fetcher import ParallelProfileFetcher
 from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
@@ -43,6 +44,7 @@ from .rate_limit import RateLimiter
 from .result import ParallelProfileFetchResult
 from .retry import RetryPolicy
 from .store import FetchRecord, ProfileStore
+from .typed import TypedColumn, TypedColumns, type_columns
 
 __all__ = [
     "ConfigurationError",
@@ -74,9 +76,13 @@ __all__ = [
     "SilentObserver",
     "StorageError",
     "TableExistsError",
+    "TypedColumn",
+    "TypedColumns",
     "UnreadableAnswerError",
+    "UnsuitableTableError",
     "__version__",
     "fetch_profiles",
     "list_fetches",
     "plan_fetch",
+    "type_columns",
 ]

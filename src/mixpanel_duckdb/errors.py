@@ -15,6 +15,7 @@
     │   └── ConnectionFailedError   nothing came back: refused, reset, timed out
     ├── StorageError                DuckDB could not read or write               exit 5
     │   ├── TableExistsError        an existing table and no choice              exit 2
+    │   ├── UnsuitableTableError    no such table, or not one for this           exit 2
     │   └── DatabaseLockedError     another process or run holds it
     ├── IncompleteFetchError        raised by ``result.raise_for_failures()``    exit 4
     └── FetchStopped                a stop was asked for while waiting
@@ -43,6 +44,7 @@ __all__ = [
     "StorageError",
     "TableExistsError",
     "UnreadableAnswerError",
+    "UnsuitableTableError",
 ]
 
 
@@ -196,6 +198,13 @@ class TableExistsError(StorageError):
             f"one is complete, or if_exists='merge' (--merge) to update it; nothing was requested."
         )
         self.table = table
+
+
+class UnsuitableTableError(StorageError):
+    """A table that was named is not there, or is not one that this can be done with."""
+
+    code = "unsuitable_table"
+    exit_code = 2
 
 
 class DatabaseLockedError(StorageError):

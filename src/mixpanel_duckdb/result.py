@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from .errors import IncompleteFetchError, MixpanelError
-from .extras import need
+from .errors import IncompleteFetchError
+from .frames import Readable
+from .typed import TypedColumns, TypingOptions, typed_columns
 
 if TYPE_CHECKING:
-    import duckdb
-    import pandas
-    import polars
-    import pyarrow
+    from .frames import Connect
 
 __all__ = ["ParallelProfileFetchResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class ParallelProfileFetchResult:
-    """The outcome of one fetch.
+class ParallelProfileFetchResult(Readable):
+    """The outcome of one fetch; reading it gives the published table, or what has arrived so far.
 
     Args:
         table: Table that was asked for; it holds the rows if ``published``.
@@ -82,7 +79,7 @@ class ParallelProfileFetchResult:
     flattened_values: int = 0
     errors: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
-    _connect: Callable[[], duckdb.DuckDBPyConnection] | None = field(default=None, repr=False, compare=False)
+    _connect: Connect | None = field(default=None, repr=False, compare=False)
 
     @property
     def has_failures(self) -> bool:
@@ -128,36 +125,24 @@ class ParallelProfileFetchResult:
             "changed during the run: run it again."
         )
 
-    def relation(self) -> duckdb.DuckDBPyRelation:
-        """Give the rows as a DuckDB relation: the published table, or what has arrived so far.
+    @property
+    def _reads_from(self) -> str:
+        return self.table if self.published or self.staging_table is None else self.staging_table
+
+    def typed(self, **options: Unpack[TypingOptions]) -> TypedColumns:
+        """Give each property a column with a type that all of its values fit, in a view beside the table.
+
+        Args:
+            **options: As for :func:`type_columns`: ``into``, ``materialize``, ``keep_properties``.
 
         Raises:
-            MixpanelError: The result no longer knows its database (it was unpickled, say).
+            IncompleteFetchError: The fetch is not complete, so there is no table yet.
+            UnsuitableTableError: The name of the view is something else's.
+            StorageError: DuckDB could not read or write.
         """
-        if self._connect is None:
-            raise MixpanelError("This result has no database behind it; open the database and read the table there.")
-        name = self.table if self.published or self.staging_table is None else self.staging_table
-        # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.
-        return self._connect().sql('FROM "' + name.replace('"', '""') + '"')
-
-    def df(self) -> pandas.DataFrame:
-        """Give the rows as a pandas DataFrame (extra ``pandas``)."""
-        need("pandas")
-        return self.relation().df()
-
-    def pl(self) -> polars.DataFrame:
-        """Give the rows as a polars DataFrame (extra ``polars``)."""
-        need("polars")
-        return self.relation().pl()
-
-    def arrow(self) -> pyarrow.Table:
-        """Give the rows as an Arrow table (extra ``arrow``)."""
-        need("pyarrow", extra="arrow")
-        return self.relation().to_arrow_table()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Stream the rows to any Arrow consumer, without pyarrow."""
-        return self.relation().__arrow_c_stream__(requested_schema)
+        if not self.published:
+            raise IncompleteFetchError(self.summary())
+        return typed_columns(self._connected(), self.table, **options)
 
     def _repr_html_(self) -> str:
         state = "complete" if self.is_complete else "incomplete"

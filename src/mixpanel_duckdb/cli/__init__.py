@@ -2,8 +2,8 @@
 
 ``run`` is the one place where errors and signals become exit codes; ``talk`` is what is said and how loudly;
 ``options`` the flags that commands share; ``render`` chooses the progress that the room ``display`` draws; ``text`` the
-wording of results; ``profiles``, ``inspect``, ``demo`` and ``simulate`` the commands. What needs DuckDB, httpx or
-pydantic is imported inside a command, so that ``--help`` answers at once.
+wording of results; ``profiles``, ``inspect``, ``typed``, ``demo`` and ``simulate`` the commands. What needs DuckDB,
+httpx or pydantic is imported inside a command, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .inspect import plan, status
 from .profiles import profiles
 from .run import EXIT_CODES, Commands
 from .simulate import simulate
+from .typed import typed
 
 __all__ = ["EXIT_CODES", "main"]
 
@@ -46,5 +47,5 @@ def main() -> None:
     """Fetch every profile of a Mixpanel project into a DuckDB table: in parallel, resumable, proven complete."""
 
 
-for _command in (profiles, plan, status, demo, simulate):
+for _command in (profiles, plan, status, typed, demo, simulate):
     main.add_command(_command)

@@ -23,7 +23,7 @@ __all__ = ["EXIT_CODES", "Commands", "Signals", "Terminated"]
 EXIT_CODES = {
     0: "complete",
     1: "failed",
-    2: "usage: flags, a filter, or a table that exists and no choice",
+    2: "usage: flags, a filter, a table that exists and no choice, or one that is not there",
     3: "credentials or configuration",
     4: "incomplete; the same command goes on from there",
     5: "storage: DuckDB could not read or write",

@@ -11,9 +11,11 @@
 ``ingest``      staged pages to a staging table, committed together with their journal
 ``publish``     a complete staging table becomes the table that was asked for, in one transaction
 ``profiles``    ``ProfileStore``: what the rest of the package talks to
+``typed``       typed columns of a published table
 ==============  =====================================================================================
 """
 
+from .database import connecting, storage_errors
 from .ingest import PageWriter
 from .profiles import OpenFetch, ProfileStore
 from .records import FetchRecord, FetchSpec
@@ -28,4 +30,6 @@ __all__ = [
     "PageWriter",
     "ProfileStore",
     "StagedGroup",
+    "connecting",
+    "storage_errors",
 ]

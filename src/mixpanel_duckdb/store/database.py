@@ -19,7 +19,7 @@ import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
 
-__all__ = ["Database", "atomic", "literal", "only_row", "quote", "storage_errors"]
+__all__ = ["Database", "atomic", "connecting", "literal", "only_row", "quote", "storage_errors"]
 
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
@@ -87,6 +87,30 @@ def only_row(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[o
     """Give the first row, and leave no open result behind: it would hold a transaction, and so every checkpoint."""
     rows = cursor.execute(sql, list(parameters)).fetchall()
     return rows[0] if rows else None
+
+
+def connecting(source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> Callable[[], duckdb.DuckDBPyConnection]:
+    """Give a way to connect to a database that must be there already, as :meth:`Database.reader` does.
+
+    Unlike a :class:`Database`, it changes no setting: DuckDB may use all cores, and its own share of the memory.
+
+    Raises:
+        StorageError: There is no such file.
+    """
+    if isinstance(source, duckdb.DuckDBPyConnection):
+        return Database(source).reader()
+    must_exist(source)
+    return partial(_connect, os.path.abspath(source))
+
+
+def must_exist(path: str | os.PathLike[str]) -> None:
+    """Refuse the path of a file that is not there, rather than make it.
+
+    Raises:
+        StorageError: There is no such file.
+    """
+    if os.fspath(path) != IN_MEMORY and not Path(path).exists():
+        raise StorageError(f"There is no database {os.fspath(path)!r}; --database names another one.")
 
 
 class Database:

@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ..errors import QueryError, StorageError
+from ..errors import QueryError
 from ..page import page_count
 from ..trace import Step, steps_text, utc_now
-from .database import IN_MEMORY, Database, atomic, storage_errors
+from .database import IN_MEMORY, Database, atomic, must_exist, storage_errors
 from .ingest import PageWriter
 from .journal import PREFIX, Journal, Ownership, refuse_second_run
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
@@ -97,8 +96,8 @@ class ProfileStore:
         Raises:
             StorageError: There is no such file.
         """
-        if isinstance(database, str | os.PathLike) and os.fspath(database) != IN_MEMORY and not Path(database).exists():
-            raise StorageError(f"There is no database {os.fspath(database)!r}; --database names another one.")
+        if isinstance(database, str | os.PathLike):
+            must_exist(database)
         return cls(database)
 
     def __repr__(self) -> str:

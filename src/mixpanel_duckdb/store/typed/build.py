@@ -1,0 +1,123 @@
+"""A typed view or table: checked before anything is read, built, and put in place in one transaction.
+
+What is made here carries a comment, so that it can be made again but nothing else is ever replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from ...errors import UnsuitableTableError
+from ..database import atomic, literal, only_row, quote
+from ..journal import PREFIX
+from ..publish import COLUMNS
+from .extract import extraction
+from .infer import read_properties
+from .naming import column_names
+from .shape import Shape, structure, time_format
+
+__all__ = ["TypedProperty", "TypedTable", "make_typed"]
+
+_MARK = "typed columns by mixpanel-duckdb, of "
+
+
+@dataclass(frozen=True, slots=True)
+class TypedProperty:
+    """A property and its column."""
+
+    name: str
+    column: str
+    type: str
+    shape: Shape
+    time_format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypedTable:
+    """What was made: its name, the rows of its source, its properties in the order of the columns."""
+
+    name: str
+    rows: int
+    properties: tuple[TypedProperty, ...]
+
+
+def make_typed(
+    cursor: duckdb.DuckDBPyConnection, table: str, into: str, *, materialize: bool, keep_properties: bool
+) -> TypedTable:
+    """Infer, and make the view or table.
+
+    Args:
+        cursor: Where the profiles table is.
+        table: The profiles table.
+        into: Name of what is made.
+        materialize: Make a table instead of a view.
+        keep_properties: Whether it has ``properties``, too.
+
+    Raises:
+        UnsuitableTableError: There is no such table, it has other columns, or ``into`` is something else already.
+    """
+    _check_source(cursor, table)
+    _check_target(cursor, into)
+    found = read_properties(cursor, table)
+    names = column_names(found.shapes)
+    select = _select(table, names, found.shapes, keep_properties=keep_properties)
+    with atomic(cursor):
+        existing = _existing(cursor, into)
+        if existing is not None:
+            cursor.execute(f"DROP {existing[0]} {quote(existing[1])}")
+        what = "TABLE" if materialize else "VIEW"
+        cursor.execute(f"CREATE {what} {quote(into)} AS {select}")
+        cursor.execute(f"COMMENT ON {what} {quote(into)} IS {literal(_MARK + table)}")
+    types = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(into)}").fetchall()}
+    properties = (
+        TypedProperty(name, column, types[column], found.shapes[name], time_format(found.shapes[name]))
+        for name, column in names.items()
+    )
+    return TypedTable(into, found.rows, tuple(properties))
+
+
+def _select(table: str, names: dict[str, str], shapes: dict[str, Shape], *, keep_properties: bool) -> str:
+    plan = extraction({name: structure(shapes[name]) for name in names})
+    columns = [f"{_cast(plan.values[name], shapes[name])} AS {quote(column)}" for name, column in names.items()]
+    kept = ["properties"] if keep_properties else []
+    return (
+        f"SELECT {', '.join(['distinct_id', *columns, 'last_seen', *kept])} "
+        f"FROM (SELECT {', '.join(['distinct_id', 'last_seen', *kept, *plan.groups])} FROM {quote(table)})"
+    )
+
+
+def _cast(value: str, shape: Shape) -> str:
+    return f"CAST({value} AS TIMESTAMP)" if time_format(shape) else value
+
+
+def _check_source(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+    if _existing(cursor, table) is None:
+        raise UnsuitableTableError(f"There is no table {table!r} here; name a table that a fetch has published.")
+    columns: dict[str, Any] = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
+    if columns != COLUMNS:
+        wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+        raise UnsuitableTableError(f"{table!r} is not a table of profiles: its columns are not ({wanted}).")
+
+
+def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> None:
+    if into.lower().startswith(PREFIX) or not into.strip():
+        raise UnsuitableTableError(f"{into!r} cannot be the name of typed columns: {PREFIX}... is the journal's.")
+    existing = _existing(cursor, into)
+    if existing is not None and not str(existing[2] or "").startswith(_MARK):
+        raise UnsuitableTableError(
+            f"{into!r} exists and holds something else than typed columns; choose another name with into= (--into)."
+        )
+
+
+def _existing(cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str | None] | None:
+    """Give kind, exact name and comment of a table or view."""
+    places = " UNION ALL ".join(
+        f"SELECT '{kind}', {kind}_name, comment FROM duckdb_{kind}s() WHERE database_name = current_database() "
+        f"AND schema_name = current_schema() AND lower({kind}_name) = lower($1)"
+        for kind in ("table", "view")
+    )
+    row = only_row(cursor, places, [name])
+    return None if row is None else (row[0], row[1], row[2])

@@ -1,0 +1,130 @@
+"""What a table's properties are, over all of its rows: a statement a level, each one GROUP BY over unnested values.
+
+No profile reaches Python: DuckDB unnests names and values, tells the kind of each (see ``kinds``), and counts. Where
+all values of a property are objects, or all are lists, the next statement looks inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from ..database import literal, only_row, quote
+from .extract import extraction
+from .kinds import Kind, kind_of
+from .shape import MOST_FIELDS, Shape
+
+__all__ = ["MOST_LEVELS", "Properties", "read_properties"]
+
+# Mixpanel's documented limit for nesting is 3. What lies deeper becomes JSON.
+MOST_LEVELS = 5
+
+# Names and kinds of one place: of an object with more, nothing is looked at, and it becomes JSON.
+_MOST_GROUPS = 4 * MOST_FIELDS
+_IS_OBJECT = f"ord(value) = {ord('{')}"
+_VALUES = "(properties->'$.*')::VARCHAR[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What was found.
+
+    Args:
+        rows: Rows of the table.
+        shapes: The shape of each property by name.
+    """
+
+    rows: int
+    shapes: dict[str, Shape]
+
+
+def read_properties(cursor: duckdb.DuckDBPyConnection, table: str) -> Properties:
+    """Read every value of every property once, and the nested ones once more for each level.
+
+    Args:
+        cursor: Where the table is.
+        table: A profiles table.
+    """
+    row = only_row(cursor, f"SELECT count(*) FROM {quote(table)}")
+    assert row is not None  # noqa: S101 - an aggregate without groups has one row
+    exploded = f"SELECT unnest(json_keys(properties)) AS name, unnest({_VALUES}) AS value FROM {quote(table)}"
+    shapes: dict[str, Shape] = {}
+    for name, kind, count in cursor.execute(_counted(exploded, "name")).fetchall():
+        shapes.setdefault(name, Shape()).kinds[Kind(kind)] += count
+    _look_inside(cursor, table, shapes)
+    return Properties(row[0], shapes)
+
+
+def _counted(exploded: str, keys: str) -> str:
+    kinds = f"SELECT {keys}, {kind_of('value')} AS kind FROM ({exploded})"
+    return f"SELECT {keys}, kind, count(*) FROM ({kinds}) GROUP BY {keys}, kind"
+
+
+def _look_inside(cursor: duckdb.DuckDBPyConnection, table: str, shapes: dict[str, Shape]) -> None:
+    """Fill in the fields and elements of nested properties, level by level."""
+    nested = {name: shape for name, shape in sorted(shapes.items()) if shape.kind in (Kind.OBJECT, Kind.LIST)}
+    places = list(nested.values())
+    level = _first_level(table, list(nested))
+    for _ in range(MOST_LEVELS):
+        if not places:
+            return
+        exploded = f"""
+            SELECT place, unnest(CASE WHEN {_IS_OBJECT} THEN json_keys(value) END) AS name,
+                   unnest((CASE WHEN {_IS_OBJECT} THEN value->'$.*' ELSE value->'$[*]' END)::VARCHAR[]) AS value
+            FROM ({level})
+        """
+        few = f"{_counted(exploded, 'place, name')} QUALIFY count(*) OVER (PARTITION BY place) <= {_MOST_GROUPS}"
+        for place, name, kind, count in cursor.execute(few).fetchall():
+            _inside(places[place], name).kinds[Kind(kind)] += count
+        _count_repeats(cursor, level, places)
+        inner = [
+            (place, name, shape) for place, name, shape in _insides(places) if shape.kind in (Kind.OBJECT, Kind.LIST)
+        ]
+        level = _next_level(exploded, [(place, name) for place, name, _ in inner])
+        places = [shape for _, _, shape in inner]
+
+
+def _first_level(table: str, names: list[str]) -> str:
+    plan = extraction(dict.fromkeys(names, "JSON"))
+    values = ", ".join(f"{plan.values[name]}::VARCHAR" for name in names)
+    return f"""
+        SELECT unnest(range({len(names)})) AS place, unnest([{values}]) AS value
+        FROM (SELECT {", ".join(plan.groups)} FROM {quote(table)})
+    """
+
+
+def _next_level(exploded: str, wanted: list[tuple[int, str | None]]) -> str:
+    rows = ", ".join(
+        f"({number}, {place}, {'NULL' if name is None else literal(name)})"
+        for number, (place, name) in enumerate(wanted)
+    )
+    return f"""
+        SELECT inner_place AS place, value FROM ({exploded}) AS outside
+        JOIN (VALUES {rows or "(0, -1, NULL)"}) AS wanted(inner_place, outer_place, field)
+        ON outside.place = outer_place AND outside.name IS NOT DISTINCT FROM field
+    """
+
+
+def _count_repeats(cursor: duckdb.DuckDBPyConnection, level: str, places: list[Shape]) -> None:
+    if not any(shape.kind is Kind.OBJECT for shape in places):
+        return
+    names = f"SELECT place, json_keys(value) AS names FROM ({level}) WHERE {_IS_OBJECT}"
+    sql = f"SELECT place, count(*) FROM ({names}) WHERE list_unique(names) < len(names) GROUP BY place"
+    for place, count in cursor.execute(sql).fetchall():
+        places[place].repeats += count
+
+
+def _inside(shape: Shape, name: str | None) -> Shape:
+    if name is not None:
+        return shape.fields.setdefault(name, Shape())
+    shape.element = shape.element or Shape()
+    return shape.element
+
+
+def _insides(places: list[Shape]) -> Iterator[tuple[int, str | None, Shape]]:
+    for number, shape in enumerate(places):
+        yield from ((number, name, inner) for name, inner in sorted(shape.fields.items()))
+        if shape.element is not None:
+            yield number, None, shape.element

@@ -1,0 +1,218 @@
+"""A column for each property, with a type that every value fits: one call, and a report of what was found.
+
+The work is the store's (``store/typed``); here is what people call and get.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from .frames import Readable
+from .store import ProfileStore, connecting, storage_errors
+from .store.typed import Kind, TypedProperty, make_typed
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from .frames import Connect
+
+    Database = str | os.PathLike[str] | duckdb.DuckDBPyConnection | ProfileStore
+
+__all__ = ["TypedColumn", "TypedColumns", "TypingOptions", "type_columns"]
+
+_MOST_SHOWN = 200
+_CLASSES = {
+    "text": (Kind.TEXT, Kind.TIME, Kind.TIME_Z, Kind.TIME_MS, Kind.TIME_MS_Z),
+    "integer": (
+        Kind.EXACT_INTEGER, Kind.EXACT_NEGATIVE, Kind.BIGINT, Kind.UBIGINT, Kind.HUGEINT, Kind.ENDLESS_INTEGER,
+    ),
+    "fraction": (Kind.DOUBLE, Kind.ENDLESS_DOUBLE),
+    "boolean": (Kind.BOOLEAN,),
+    "list": (Kind.LIST,),
+    "object": (Kind.OBJECT,),
+}  # fmt: skip
+
+
+class TypingOptions(TypedDict, total=False):
+    """The keyword arguments of :func:`type_columns`."""
+
+    into: str | None
+    materialize: bool
+    keep_properties: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TypedColumn:
+    """One property, and the column it became.
+
+    Args:
+        property: Its name as sent.
+        column: Name of the column.
+        type: DuckDB's name of the column's type.
+        rows: Profiles that have the property, those where it is null included.
+        coverage: Their share of all profiles, 0 to 1.
+        nulls: Profiles where it is there and null; in the column that is NULL, as where it is missing.
+        mixed: Whether values of unlike kinds occur (numbers and text, say), so that the column is JSON.
+        kinds: How many values of each kind, nulls left out: text, integer, fraction, boolean, list, object.
+        time_format: The ``strftime`` format that gives a TIMESTAMP's text back as sent; ``None`` for other types.
+    """
+
+    property: str
+    column: str
+    type: str
+    rows: int
+    coverage: float
+    nulls: int
+    mixed: bool
+    kinds: tuple[tuple[str, int], ...]
+    time_format: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every field as plain values, ready for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"kinds": dict(self.kinds)}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TypedColumns(Readable):
+    """A typed view or table, and what was found in the properties.
+
+    Args:
+        table: Name of the view or table.
+        source: The profiles table that it is made of.
+        materialized: Whether it is a table, a copy; a view reads its source anew each time.
+        rows: Profiles.
+        columns: One for each property, in the order of the columns.
+        duration_seconds: Wall time of finding the types and making it.
+
+    Example:
+        >>> import mixpanel_duckdb as md
+        >>> from mixpanel_duckdb.simulator import Population, Simulator
+        >>> with Simulator(Population(300, seed=1)) as sim:
+        ...     who = md.Credentials.from_env(sim.environment())
+        ...     typed = md.fetch_profiles(":memory:", credentials=who, base_url=sim.base_url).typed()
+        >>> {each.column: each.type for each in typed.columns if each.property in ("$created", "address", "mrr")}
+        {'address': 'STRUCT(city VARCHAR, zip VARCHAR)', 'created': 'TIMESTAMP', 'mrr': 'DOUBLE'}
+    """
+
+    table: str
+    source: str
+    materialized: bool
+    rows: int
+    columns: tuple[TypedColumn, ...]
+    duration_seconds: float
+    _connect: Connect | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def _reads_from(self) -> str:
+        return self.table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every field as plain values, ready for JSON."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if not each.name.startswith("_")}
+        return {**values, "columns": [each.to_dict() for each in self.columns]}
+
+    def summary(self) -> str:
+        """Say in a sentence what was made."""
+        what = "table" if self.materialized else "view"
+        return (
+            f"{len(self.columns):,} columns of {self.rows:,} profiles in {what} {self.table!r} "
+            f"in {self.duration_seconds:.1f} s."
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"TypedColumns(table={self.table!r}, source={self.source!r}, materialized={self.materialized}, "
+            f"rows={self.rows}, columns=<{len(self.columns)}>, duration_seconds={self.duration_seconds:.3f})"
+        )
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("column", "type", "property", "coverage", "nulls", "values"))
+        rows = "".join(f"<tr>{_cells(each)}</tr>" for each in self.columns[:_MOST_SHOWN])
+        if len(self.columns) > _MOST_SHOWN:
+            rows += f"<tr><td>and {len(self.columns) - _MOST_SHOWN:,} more</td></tr>"
+        return f"<table><caption>{html.escape(self.summary())}</caption><tr>{head}</tr>{rows}</table>"
+
+
+def type_columns(database: Database, table: str = "profiles", **options: Unpack[TypingOptions]) -> TypedColumns:
+    """Make a view, or a table, with a typed column for each property of a profiles table.
+
+    Args:
+        database: A path to an existing file, your own ``DuckDBPyConnection`` or a :class:`ProfileStore`.
+        table: A profiles table.
+        **options: ``into`` names the view or table, by default ``<table>_typed``; what an earlier call made under that
+            name is replaced, anything else is left alone. ``materialize=True`` makes a table instead of a view: a copy,
+            faster to read, swapped in within one transaction. ``keep_properties=True`` adds the JSON column.
+
+    Returns:
+        What was found, and ``.df()``, ``.pl()``, ``.arrow()`` and ``.relation()`` to read it.
+
+    Raises:
+        UnsuitableTableError: There is no such table, it is not one of profiles, or ``into`` is something else.
+        StorageError: There is no such file, or DuckDB could not read or write.
+
+    Example:
+        >>> import duckdb
+        >>> import mixpanel_duckdb as md
+        >>> connection = duckdb.connect()
+        >>> _ = connection.execute("CREATE TABLE profiles (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)")
+        >>> _ = connection.execute('''INSERT INTO profiles VALUES ('a', '{"$email": "a@b.c", "seats": 3}', NULL)''')
+        >>> md.type_columns(connection).relation().fetchall()
+        [('a', 'a@b.c', 3, None)]
+    """
+    connect = database.reader() if isinstance(database, ProfileStore) else connecting(database)
+    return typed_columns(connect, table, **options)
+
+
+def typed_columns(
+    connect: Connect,
+    table: str,
+    *,
+    into: str | None = None,
+    materialize: bool = False,
+    keep_properties: bool = False,
+) -> TypedColumns:
+    """Do what :func:`type_columns` says, for whoever knows how to connect."""
+    started = time.monotonic()
+    connection = connect()
+    try:
+        with storage_errors(f"make typed columns of {table!r}"):
+            made = make_typed(
+                connection,
+                table,
+                into or f"{table}_typed",
+                materialize=materialize,
+                keep_properties=keep_properties,
+            )
+    finally:
+        connection.close()
+    columns = tuple(_column(each, made.rows) for each in made.properties)
+    return TypedColumns(made.name, table, materialize, made.rows, columns, time.monotonic() - started, connect)
+
+
+def _column(found: TypedProperty, rows: int) -> TypedColumn:
+    counts = found.shape.kinds
+    present = counts.total()
+    kinds = Counter({name: sum(counts[kind] for kind in kinds) for name, kinds in _CLASSES.items()})
+    classes = {"number" if name in ("integer", "fraction") else name for name, count in kinds.items() if count}
+    return TypedColumn(
+        property=found.name,
+        column=found.column,
+        type=found.type,
+        rows=present,
+        coverage=present / rows,
+        nulls=counts[Kind.NULL],
+        mixed=len(classes) > 1,
+        kinds=tuple((name, count) for name, count in kinds.items() if count),
+        time_format=found.time_format,
+    )
+
+
+def _cells(column: TypedColumn) -> str:
+    values = ", ".join(f"{count:,} {name}" for name, count in column.kinds)
+    texts = (column.column, column.type, column.property, f"{column.coverage:.1%}", f"{column.nulls:,}", values)
+    return "".join(f"<td>{html.escape(text)}</td>" for text in texts)
