@@ -12,7 +12,7 @@ import mixpanel_duckdb
 ROOT = Path(mixpanel_duckdb.__file__).parent
 # A room may import those before it, and its own modules.
 ORDER = [
-    "_version", "errors", "extras", "wording",
+    "_version", "errors", "extras", "wording", "markup",
     "trace", "control", "credentials", "integrations.headless_sdk", "integrations.headless",
     "wire", "query", "limits", "rate_limit", "retry", "page",
     "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "progress",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .errors import IncompleteFetchError
 from .frames import Readable
+from .markup import facts, note, stated
 from .typed import TypedColumns, TypingOptions, typed_columns
+from .wording import MOST_ERRORS, ODDITIES, page_list, pages_text, work_text
 
 if TYPE_CHECKING:
     from .frames import Connect
@@ -145,14 +146,16 @@ class ParallelProfileFetchResult(Readable):
         return typed_columns(self._connected(), self.table, **options)
 
     def _repr_html_(self) -> str:
-        state = "complete" if self.is_complete else "incomplete"
-        cells = {
-            "table": self.table,
+        values = {
             "profiles": f"{self.total_rows:,} of {self.expected_rows:,}",
-            "pages": f"{self.successful_pages:,} of {self.total_pages:,}",
-            "seconds": f"{self.duration_seconds:.1f}",
-            "requests": f"{self.requests:,} ({self.retries:,} repeated)",
-            "duplicates": f"{self.duplicate_rows:,}",
+            "fetched": pages_text(self.successful_pages, self.total_pages, self.resumed_pages),
+            "took": f"{self.duration_seconds:.1f} s",
+            "asked": work_text(self.requests, self.retries, self.waited_seconds),
         }
-        rows = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in cells.items())
-        return f"<table><caption>Mixpanel profiles: {state}</caption>{rows}</table>"
+        if self.failed_pages:
+            values["missing pages"] = page_list(self.failed_page_indices)
+            values |= {f"page {index}": error for index, error in self.errors[:MOST_ERRORS]}
+        odd = "; ".join(f"{getattr(self, name):,} {what}" for name, what in ODDITIES.items() if getattr(self, name))
+        parts = [stated(self.table, "complete" if self.is_complete else "incomplete"), facts(values)]
+        parts += map(note, (*filter(None, [odd]), *self.notices))
+        return "".join(parts if self.is_complete else [*parts, note(self.summary())])

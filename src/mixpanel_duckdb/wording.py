@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-__all__ = ["ODDITIES", "duration", "page_list"]
+__all__ = ["MOST_ERRORS", "ODDITIES", "duration", "page_list", "pages_text", "work_text"]
+
+# Missing pages whose errors are shown one by one; of more, the indices are listed.
+MOST_ERRORS = 5
 
 # Fields of ``ParallelProfileFetchResult`` that are 0 in a plain fetch.
 ODDITIES = {
@@ -45,3 +48,25 @@ def page_list(pages: Iterable[int], most: int = 8) -> str:
     ]
     texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
     return ", ".join(texts[:most]) + (", ..." if len(texts) > most else "")
+
+
+def pages_text(done: int, total: int, resumed: int) -> str:
+    """Say how many pages arrived, and how many of them before this run.
+
+    Example:
+        >>> pages_text(40, 41, 12)
+        '40 of 41 pages, 12 of them from an earlier run'
+    """
+    earlier = f", {resumed:,} of them from an earlier run" if resumed else ""
+    return f"{done:,} of {total:,} pages{earlier}"
+
+
+def work_text(requests: int, retries: int, waited: float) -> str:
+    """Say what a run asked of the server; ``waited`` is in seconds.
+
+    Example:
+        >>> work_text(42, 1, 0.0)
+        '42 requests, 1 of them repeated'
+    """
+    waits = f"; {duration(waited)} spent waiting for the server's limits" if waited >= 0.5 else ""
+    return f"{requests:,} requests, {retries:,} of them repeated{waits}"

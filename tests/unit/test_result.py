@@ -76,12 +76,34 @@ def test_a_complete_fetch_raises_nothing_and_says_so(result):
     assert result.summary().startswith("30 of 30 profiles in table 'profiles'")
 
 
-def test_a_notebook_shows_it_as_a_table_and_escapes_what_is_not_ours(result):
+def test_a_notebook_shows_it_and_escapes_what_is_not_ours(result):
     shown = dataclasses.replace(result, table="<script>alert('x')</script>&")._repr_html_()
-    assert "<script>" not in shown
+    assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert "30 of 30" in shown
-    assert "complete" in shown
+    assert "3 of 3 pages" in shown
+    assert "</span> complete</div>" in shown
+
+
+def test_a_notebook_shows_what_is_missing_and_how_to_go_on():
+    server_text = "<b>no</b>"
+    result = dataclasses.replace(broken(), errors=((2, server_text),), notices=("started <over>",), duplicate_rows=4)
+    shown = result._repr_html_()
+    assert "</span> incomplete</div>" in shown
+    assert "2 of 3 pages" in shown
+    assert "page 2</th>" in shown
+    assert "&lt;b&gt;no&lt;/b&gt;" in shown
+    assert "started &lt;over&gt;" in shown
+    assert "4 rows of profiles that came on more than one page" in shown
+    assert "run the same fetch again to go on" in shown
+
+
+def test_of_many_missing_pages_a_notebook_shows_some_errors_and_all_indices():
+    errors = tuple((index, "no such luck") for index in range(100, 200))
+    result = dataclasses.replace(broken(), failed_pages=100, failed_page_indices=tuple(range(100, 200)), errors=errors)
+    shown = result._repr_html_()
+    assert ">100-199<" in shown
+    assert shown.count("no such luck") == 5
 
 
 @pytest.mark.parametrize("kind", ["path", "memory", "connection", "store"])

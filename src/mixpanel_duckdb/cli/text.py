@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..wording import ODDITIES, duration, page_list
+from ..wording import MOST_ERRORS, ODDITIES, page_list, pages_text, work_text
 
 if TYPE_CHECKING:
     from ..result import ParallelProfileFetchResult
     from ..store import FetchRecord
 
 __all__ = ["fetch_text", "result_text", "table_text"]
-
-_MOST_ERRORS = 5
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -52,16 +50,12 @@ def result_text(result: ParallelProfileFetchResult, database: str, told: Collect
         database: Where the rows are.
         told: Notices that were said while it ran.
     """
-    pages = f"{result.successful_pages:,} of {result.total_pages:,} pages"
-    if result.resumed_pages:
-        pages += f", {result.resumed_pages:,} of them from an earlier run"
-    work = f"{result.requests:,} requests, {result.retries:,} of them repeated"
-    if result.waited_seconds >= 0.5:
-        work += f"; {duration(result.waited_seconds)} spent waiting for the server's limits"
+    pages = pages_text(result.successful_pages, result.total_pages, result.resumed_pages)
+    work = work_text(result.requests, result.retries, result.waited_seconds)
     lines = [result.summary(), f"Database {database}: {pages}; {work}."]
     lines += [f"  {getattr(result, name):,} {what}" for name, what in ODDITIES.items() if getattr(result, name)]
-    lines += [f"  page {index}: {error}" for index, error in result.errors[:_MOST_ERRORS]]
-    if len(result.errors) > _MOST_ERRORS:
+    lines += [f"  page {index}: {error}" for index, error in result.errors[:MOST_ERRORS]]
+    if len(result.errors) > MOST_ERRORS:
         lines.append(f"  missing pages: {page_list(result.failed_page_indices)}")
     lines += [f"  {notice}" for notice in result.notices if notice not in told]
     return "\n".join(lines)
@@ -80,8 +74,7 @@ def fetch_text(record: FetchRecord) -> str:
     if record.pages_missing:
         lines.append(f"  missing pages: {page_list(record.pages_missing)}")
     if record.state != "complete":
-        goes_on = "goes on from there" if record.resumable else "starts over"
-        lines.append(f"  rows wait in {record.staging_table}; the same fetch {goes_on}")
+        lines.append(f"  rows wait in {record.staging_table}; the same fetch {record.next_step}")
     if record.note:
         lines.append(f"  {record.note}")
     return "\n".join(lines)

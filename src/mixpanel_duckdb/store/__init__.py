@@ -10,6 +10,7 @@
 ``history``     how a fetch went, for its timeline
 ``ingest``      staged pages to a staging table, committed together with their journal
 ``publish``     a complete staging table becomes the table that was asked for, in one transaction
+``overview``    what a store shows of itself in a notebook
 ``profiles``    ``ProfileStore``: what the rest of the package talks to
 ``typed``       typed columns of a published table
 ==============  =====================================================================================

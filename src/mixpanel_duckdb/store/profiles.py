@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from ..errors import QueryError
+from ..errors import QueryError, StorageError
+from ..markup import note
 from ..page import page_count
 from ..trace import Step, steps_text, utc_now
 from .database import IN_MEMORY, Database, atomic, must_exist, storage_errors
 from .ingest import PageWriter
 from .journal import PREFIX, Journal, Ownership, refuse_second_run
+from .overview import overview
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
 from .records import FetchRecord, FetchSpec
 
@@ -101,7 +103,16 @@ class ProfileStore:
         return cls(database)
 
     def __repr__(self) -> str:
-        return f"ProfileStore({self._database!r})"
+        return f"ProfileStore({self._database.path or 'a connection'!r})"
+
+    def _repr_html_(self) -> str:
+        """Show tables and fetches; through a cursor of its own, since a run may be using ours."""
+        try:
+            with storage_errors("look into the database"), self._database.cursor() as cursor:
+                journal = Journal(cursor)
+                return note(repr(self)) + overview(cursor, journal.records() if journal.exists() else [])
+        except StorageError as error:
+            return note(f"{self!r}: {error}")
 
     def __enter__(self) -> Self:
         return self

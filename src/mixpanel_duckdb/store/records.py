@@ -70,6 +70,11 @@ class FetchRecord:
     session_id: str | None = field(default=None, repr=False)
     last_commit: datetime = field(default=datetime.min, repr=False)
 
+    @property
+    def next_step(self) -> str:
+        """What the same fetch would do now, if this one is not complete."""
+        return "goes on from there" if self.resumable else "starts over"
+
     def to_dict(self) -> dict[str, Any]:
         """Give every field as plain values, ready for JSON."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}

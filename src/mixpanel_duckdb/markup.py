@@ -1,0 +1,54 @@
+"""The little HTML that notebooks show: tables without scripts or style sheets, escaped, legible on light and dark.
+
+Text keeps the colour that the page gives it; only the dot beside a state has one of its own, which stands out from
+white and from black alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+__all__ = ["facts", "grid", "note", "stated"]
+
+_DOTS = {"complete": "#2e9b57", "incomplete": "#d9820f", "running": "#3b82d6"}
+_CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
+_NUMBER = "text-align:right;vertical-align:top;padding:2px 14px 2px 0"
+
+
+def stated(name: str, state: str) -> str:
+    """Head a block: a name in bold and, with a coloured dot, the state it is in.
+
+    Example:
+        >>> stated("a<b", "complete")
+        '<div><strong>a&lt;b</strong> <span style="color:#2e9b57">&#9679;</span> complete</div>'
+    """
+    dot = f'<span style="color:{_DOTS.get(state, "inherit")}">&#9679;</span>'
+    return f"<div><strong>{escape(name)}</strong> {dot} {escape(state)}</div>"
+
+
+def facts(values: Mapping[str, str]) -> str:
+    """Set names beside values, a line each."""
+    rows = (
+        f'<tr><th style="{_CELL}">{escape(name)}</th><td style="{_CELL}">{escape(value)}</td></tr>'
+        for name, value in values.items()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> str:
+    """Set rows under a header; numbers to the right, nothing for ``None``."""
+    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def note(text: str) -> str:
+    """Say something in a line of its own."""
+    return f"<div>{escape(text)}</div>"
+
+
+def _cell(value: str | int | None) -> str:
+    if isinstance(value, int):
+        return f'<td style="{_NUMBER}">{value:,}</td>'
+    return f'<td style="{_CELL}">{escape(value or "")}</td>'

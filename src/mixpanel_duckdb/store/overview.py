@@ -1,0 +1,61 @@
+"""What a store shows of itself in a notebook: its tables with their rows, its fetches with their state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import duckdb
+
+from ..markup import grid, note
+from ..wording import page_list
+from .database import quote
+from .journal import PREFIX
+from .records import FetchRecord
+
+__all__ = ["overview"]
+
+_MOST = 20
+_HEADER = ("fetch into", "state", "pages", "profiles", "last change (UTC)", "")
+
+
+def overview(cursor: duckdb.DuckDBPyConnection, fetches: list[FetchRecord]) -> str:
+    """Compose it: tables and views where the caller works, but for the journal's; a view's rows are not counted."""
+    found = cursor.execute(
+        "SELECT table_name, table_type FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = current_schema() AND NOT starts_with(lower(table_name), ?) ORDER BY lower(table_name)",
+        [PREFIX],
+    ).fetchall()
+    listed = [(name, "view" if kind == "VIEW" else _count(cursor, name)) for name, kind in found[:_MOST]]
+    parts = [grid(["table", "rows"], listed) if listed else note("no tables yet"), _more(len(found), "tables")]
+    if fetches:
+        parts += [grid(_HEADER, _rows(fetches)), _more(len(fetches), "fetches")]
+    return "".join(parts)
+
+
+def _rows(fetches: list[FetchRecord]) -> Iterable[list[str | int | None]]:
+    for each in fetches[:_MOST]:
+        pages = "?" if each.total_pages is None else f"{each.total_pages:,}"
+        rows = "?" if each.expected_rows is None else f"{each.expected_rows:,}"
+        yield [
+            each.table,
+            each.state,
+            f"{each.pages_done:,} of {pages}",
+            f"{each.rows:,} of {rows}",
+            f"{each.updated_at:%Y-%m-%d %H:%M:%S}",
+            _remark(each),
+        ]
+
+
+def _remark(fetch: FetchRecord) -> str:
+    if fetch.state == "complete":
+        return ""
+    missing = f"missing pages: {page_list(fetch.pages_missing)}; " if fetch.pages_missing else ""
+    return f"{missing}the same fetch {fetch.next_step}"
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(cursor.execute(f"SELECT count(*) FROM {quote(table)}").fetchall()[0][0])
+
+
+def _more(number: int, what: str) -> str:
+    return note(f"and {number - _MOST:,} more {what}") if number > _MOST else ""
