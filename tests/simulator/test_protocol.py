@@ -1,5 +1,6 @@
 import http.client
 import json
+import socket
 
 import httpx
 import pytest
@@ -50,6 +51,16 @@ def test_chunked_request_bodies_are_read(sim):
 
     answer = httpx.post(sim.base_url + PATH, params={"project_id": 1}, content=chunks(), headers=ACCOUNT)
     assert answer.json()["page_size"] == 9
+
+
+@pytest.mark.parametrize("body", [b"Content-Length: 9\r\n\r\npage=", b"Transfer-Encoding: chunked\r\n\r\n9\r\npage="])
+def test_a_request_whose_client_goes_before_it_is_whole_is_none(body):
+    with Simulator(Population(3)) as sim:
+        with socket.create_connection(("127.0.0.1", sim.port)) as client:
+            client.sendall(b"POST /api/query/engage HTTP/1.1\r\nHost: x\r\n" + body)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+        assert sim.requests == []
 
 
 def test_page_zero_has_the_documented_fields_in_order(sim):

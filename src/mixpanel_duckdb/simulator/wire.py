@@ -97,20 +97,31 @@ def read_request(stream: BufferedIOBase) -> HttpRequest | None:
             return None
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
-    body = _read_body(stream, headers)
+    try:
+        body = _read_body(stream, headers)
+    except EOFError:
+        return None
     keep_alive = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
     return HttpRequest(method, target, headers, body, keep_alive)
 
 
 def _read_body(stream: BufferedIOBase, headers: dict[str, str]) -> bytes:
     if headers.get("transfer-encoding", "").lower() != "chunked":
-        return stream.read(int(headers.get("content-length") or 0))
+        return _exactly(stream, int(headers.get("content-length") or 0))
     parts = []
     while size := int(stream.readline().split(b";")[0] or b"0", 16):
-        parts.append(stream.read(size))
+        parts.append(_exactly(stream, size))
         stream.readline()
     stream.readline()
     return b"".join(parts)
+
+
+def _exactly(stream: BufferedIOBase, size: int) -> bytes:
+    """A request whose client went before it was whole is no request."""
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
 
 
 def _body_parameters(body: bytes) -> Parameters:
