@@ -2,6 +2,7 @@
 
 import pytest
 
+from clients.accounts import ACCOUNTS, TARGETS, Accounts
 from clients.environments import UnavailableError, python_with
 from clients.peer import Peer
 
@@ -16,9 +17,21 @@ def utils(tmp_path_factory):
     return _peer("mixpanel-utils>=2.2,<3", "utils_driver.py", tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def stored_accounts(tmp_path_factory):
+    """The SDK and what this package needs, in one environment, with accounts of every kind."""
+    python = _python("mixpanel-headless>=0.4,<0.6", "click>=8.1,<9", "duckdb>=1.5,<3", "polars>=1")
+    accounts = Accounts(python, tmp_path_factory.mktemp("home"))
+    accounts.job("store", accounts=ACCOUNTS, targets=TARGETS)
+    return accounts
+
+
 def _peer(requirement, driver, tmp_path_factory):
+    return Peer(_python(requirement), driver, tmp_path_factory.mktemp("home"))
+
+
+def _python(*requirements):
     try:
-        python = python_with(requirement)
+        return python_with(*requirements)
     except UnavailableError as reason:
-        pytest.skip(f"{requirement} cannot be installed: {reason}")
-    return Peer(python, driver, tmp_path_factory.mktemp("home"))
+        pytest.skip(f"{requirements[0]} cannot be installed: {reason}")
