@@ -17,8 +17,8 @@ ORDER = [
     "wire", "query", "limits", "rate_limit", "retry", "page",
     "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "progress",
     "display", "frames", "typed", "result",
-    "source", "plan", "writer", "download", "run", "fetcher", "api", "__init__", "integrations", "simulator", "cli",
-    "__main__",
+    "source", "plan", "budget", "writer", "download", "run", "fetcher", "api", "__init__", "integrations", "simulator",
+    "cli", "__main__",
 ]  # fmt: skip
 # The demo shows a query as its user would type it.
 SPEAKS_SQL = {"cli/demo.py"}

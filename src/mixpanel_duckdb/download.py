@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Self
 
+from .budget import ByteBudget
 from .control import FetchControl, cut_short
 from .errors import FetchStopped, MixpanelError, RateLimitError
 from .page import EngagePage
@@ -28,6 +29,8 @@ __all__ = ["Download", "PageEvent", "still_running"]
 
 _TICK = 0.1
 _WRITER_PATIENCE = 60.0
+# Three pages of 50,000 profiles; more of 1,000 than ever wait.
+_BODY_BYTES = 160_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Download:
         self._plan = plan
         self._control = control
         self._workers = workers
+        self._budget = ByteBudget(_BODY_BYTES)
         self._events: queue.SimpleQueue[PageEvent | _Ended] = queue.SimpleQueue()
         self._writer = Writer(sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mp-fetch-page")
@@ -144,13 +148,15 @@ class Download:
 
     def _fetch(self, assignment: Assignment) -> None:
         index, trace = assignment.index, self._control.trace
-        trace.take(index)
         try:
+            self._budget.reserve(index, self._control)
+            trace.take(index)
             page = self._source.fetch(index, self._query, self._session.session_id, self._control)
         except FetchStopped as error:
             trace.failed(error)
             self._plan.unsettle(index, "the run was stopped")
         except MixpanelError as error:
+            self._budget.release(index)
             trace.failed(error)
             self._failed(index, error)
         else:
@@ -174,9 +180,11 @@ class Download:
     def _received(self, write: PageWrite) -> None:
         """Hand a page to the writer, unless its own fields say that it is not what was asked for."""
         page = write.page
+        self._budget.arrived(page.index, len(page.body))
         problem = self._session.oddity(page)
         wrong = self._session.is_another(page)
         if problem and (wrong or not write.last_try):
+            self._budget.release(page.index)
             self._spoiled(write, problem)
             again = self._plan.failed(page.index, problem, odd=not wrong)
             self._events.put(PageEvent(page.index, problem=problem, again=again))
@@ -189,6 +197,7 @@ class Download:
 
     def _written(self, write: PageWrite, receipt: PageReceipt) -> None:
         """On the writer's thread: settle a page."""
+        self._budget.release(receipt.index)
         if receipt.problem is None:
             self._plan.committed(receipt.index)
             problem = row_oddity(receipt.rows, write.expected_rows) or self._session.oddity(write.page)

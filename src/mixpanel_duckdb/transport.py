@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import weakref
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ __all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
 
 ENGAGE_PATH = "/api/query/engage"
 _MOST_REDIRECTS = 3
+# No deflate stream holds more than so many bytes for each of its own.
+_MOST_DEFLATED = 1032
 # Mixpanel's gateway gives a query about 488 s (mixpanel_headless 0.4.0, DEFAULT_QUERY_TIMEOUT_S); a shorter read
 # timeout would pay for a page and then not wait for it.
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10.0, read=503.0, write=60.0, pool=60.0)
@@ -98,7 +101,7 @@ class Transport:
         """
         try:
             return self._follow(form, control)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error) as error:
             failure = self._error(error, index)
         # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
         raise failure
@@ -129,10 +132,10 @@ class Transport:
         with self._http.stream(
             "POST", url, data=form, headers=headers, follow_redirects=False, extensions={"trace": watch}
         ) as response:
-            return HttpAnswer(response.status_code, response.headers, response.read())
+            return HttpAnswer(response.status_code, response.headers, _body(response))
 
     def _error(self, error: Exception, index: int) -> MixpanelError:
-        if isinstance(error, httpx.DecodingError):
+        if isinstance(error, httpx.DecodingError | zlib.error):
             return UnreadableAnswerError(f"Page {index}: the body could not be decompressed ({error}).", page=index)
         if is_certificate_error(error):
             return ConfigurationError(
@@ -143,6 +146,19 @@ class Transport:
             return ConfigurationError(f"The base URL or a proxy is unusable: {error}.", page=index)
         detail = str(error) or type(error).__name__
         return ConnectionFailedError(f"Page {index}: no complete answer from {self._base_url}: {detail}.", page=index)
+
+
+def _body(response: httpx.Response) -> bytes:
+    """Read a whole body and decompress it.
+
+    The usual gzip goes to zlib in one call: off the GIL once, not for each chunk, and into a block of the right size,
+    which the stream tells in its last four bytes, so that a large body is never held twice.
+    """
+    if response.headers.get("Content-Encoding", "").strip().lower() != "gzip":
+        return response.read()
+    packed = b"".join(response.iter_raw())
+    size = min(int.from_bytes(packed[-4:], "little"), _MOST_DEFLATED * len(packed))
+    return zlib.decompress(packed, zlib.MAX_WBITS | 16, max(1, size)) if packed else b""
 
 
 def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:

@@ -115,12 +115,16 @@ class Writer:
 
     def _stage_all(self) -> None:
         try:
-            while pages := self._next_group():
-                group = self._sink.stage(pages)
+            while (group := self._stage_next()) is not None:
                 self._hand_over(self._staged, (group, not self._pages.empty()), self._writer)
             self._hand_over(self._staged, None, self._writer)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fail(error)
+
+    def _stage_next(self) -> StagedGroup | None:
+        """Parse the next group; its bodies are gone from memory when this returns."""
+        pages = self._next_group()
+        return self._sink.stage(pages) if pages else None
 
     def _write_all(self) -> None:
         """Commit what is staged until the stager has no more, then end both."""
