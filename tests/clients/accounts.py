@@ -19,6 +19,7 @@ ACCOUNTS = [
     {"name": "token", "type": "oauth_token", "token": "simulated-token", **_ACCOUNT},
     {"name": "variable", "type": "oauth_token", "token_env": "TEAM_TOKEN", **_ACCOUNT},
     {"name": "browser", "type": "oauth_browser", **_ACCOUNT},
+    {"name": "team", "type": "service_account", "username": "simulator", "secret": "simulated-secret", **_ACCOUNT},
     {"name": "homeless", "type": "oauth_token", "token": "simulated-token", "region": "us"},
     {"name": "europe", "type": "oauth_token", "token": "simulated-token", "region": "eu", "default_project": "42"},
 ]

@@ -97,6 +97,21 @@ def count(names):
         return md.fetch_profiles(":memory:", credentials=workspace, **workspace.build_user_params())
 
 
+def script(blocks):
+    """Run a page's blocks one after the other and tell what they leave behind."""
+    left = {}
+    for block in blocks:
+        exec(compile(block, "block", "exec"), left)
+    people = left["people"]
+    return {
+        "is": f"{type(people).__module__}.{type(people).__name__}",
+        "rows": people.height,
+        "schema": {name: str(kind) for name, kind in people.schema.items()},
+        "people": people.select("distinct_id", "plan", "mrr").rows(),
+        "result": left["result"].total_rows,
+    }
+
+
 job = json.load(sys.stdin)
 try:
     outcome = globals()[job.pop("do")](**job)

@@ -1,11 +1,12 @@
 """mixpanel-headless signs for this package: all kinds of account, over loopback, in an environment of its own."""
 
 import json
+import re
 
 import duckdb
 import pytest
 
-from clients.accounts import KINDS, STALE
+from clients.accounts import KINDS, ROOT, STALE
 from clients.token_server import REFRESH_TOKEN, TokenServer
 from mixpanel_duckdb.simulator import Behaviour, Fault, Population, Simulator
 
@@ -196,3 +197,18 @@ def test_a_config_that_cannot_be_read_shows_no_secret(accounts):
     done = accounts.command("profiles", "--account", "service", "-v")
     assert done.returncode == 3
     assert_hidden(done.stdout, done.stderr)
+
+
+def test_six_lines_lead_from_a_workspace_to_a_polars_frame_of_typed_columns(accounts, sim):
+    """The lines of the page on the SDK; its other examples run after them."""
+    blocks = re.findall(r"^```py\n(.*?)^```", (ROOT / "docs" / "headless.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert len([line for line in blocks[0].splitlines() if line]) <= 6
+    told = accounts.job("script", blocks=blocks)
+    assert (told["is"], told["rows"]) == ("polars.dataframe.frame.DataFrame", 1200)
+    types = {name: told["schema"][name].split("(")[0] for name in ("distinct_id", "plan", "created", "mrr", "address")}
+    assert [*types.values()] == ["String", "String", "Datetime", "Float64", "Struct"]
+    sent = {str(profile["$distinct_id"]): profile["$properties"] for profile in Population(1200, seed=9).profiles()}
+    assert {name: values for name, *values in told["people"]} == {
+        name: [properties.get("plan"), properties.get("mrr")] for name, properties in sent.items()
+    }
+    assert told["result"] == sum(properties.get("plan") == "pro" for properties in sent.values())

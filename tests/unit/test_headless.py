@@ -140,6 +140,20 @@ def test_what_a_workspace_is_switched_to_later_changes_nothing(sim):
     assert sim.requests[0].params["project_id"] == "1"
 
 
+def test_a_client_takes_the_credentials_of_another(sim):
+    with client_of(sim, Session()) as one, client_of(sim, one.credentials) as other:
+        assert other.query_engage_page(0)["total"] == 300
+
+
+def test_another_host_gets_neither_the_account_nor_the_headers_of_a_session(sim):
+    with Simulator(Population(1), auth="any") as elsewhere:
+        sim.add_fault(Fault("redirect", attempts=None, location=f"{elsewhere.base_url}/api/query/engage"))
+        session = Session(headers={"X-Gateway": PRIVATE})
+        with client_of(sim, session) as client, pytest.raises(md.RequestRejectedError, match="another host"):
+            client.query_engage_page(0)
+        assert elsewhere.requests == []
+
+
 def test_headers_of_a_session_never_replace_what_says_how_a_request_is_signed_and_sent(sim):
     headers = {"authorization": "Bearer wrong", "Content-Type": "text/plain", "user-agent": "theirs", "accept": "x/y"}
     with client_of(sim, Session(headers=headers)) as client:

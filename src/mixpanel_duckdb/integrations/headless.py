@@ -79,7 +79,7 @@ def signer_for(credentials: AnyCredentials) -> Signer:
         >>> signer_for(Credentials(token="abc", project_id="42")).scope()
         {'project_id': '42'}
     """
-    if isinstance(credentials, Credentials):
+    if isinstance(credentials, Credentials | HeadlessSigner):  # the latter from another client
         return credentials
     if _is_of_sdk(credentials) or hasattr(credentials, "session") or hasattr(credentials, "auth_header"):
         known_as_session = hasattr(credentials, "auth_header")
