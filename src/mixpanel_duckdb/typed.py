@@ -52,7 +52,7 @@ class TypedColumn:
 
     Args:
         property: Its name as sent.
-        column: Name of the column.
+        column: Name of the column; ``properties`` if there are too many for each to have its own.
         type: DuckDB's name of the column's type.
         rows: Profiles that have the property, those where it is null included.
         coverage: Their share of all profiles, 0 to 1.
@@ -86,6 +86,8 @@ class TypedColumns(Readable):
         source: The profiles table that it is made of.
         materialized: Whether it is a table, a copy; a view reads its source anew each time.
         rows: Profiles.
+        shapeless_rows: Those whose ``properties`` are no JSON object: their columns are NULL.
+        repeated_values: Values that no column has, because their object has the name twice; the first one counts.
         columns: One for each property, in the order of the columns.
         duration_seconds: Wall time of finding the types and making it.
 
@@ -105,6 +107,8 @@ class TypedColumns(Readable):
     rows: int
     columns: tuple[TypedColumn, ...]
     duration_seconds: float
+    shapeless_rows: int = 0
+    repeated_values: int = 0
     _connect: Connect | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -119,10 +123,11 @@ class TypedColumns(Readable):
     def summary(self) -> str:
         """Say in a sentence what was made."""
         what = "table" if self.materialized else "view"
-        return (
-            f"{len(self.columns):,} columns of {self.rows:,} profiles in {what} {self.table!r} "
-            f"in {self.duration_seconds:.1f} s."
-        )
+        own = sum(each.column != "properties" for each in self.columns)
+        text = f"{own:,} columns of {self.rows:,} profiles in {what} {self.table!r} in {self.duration_seconds:.1f} s."
+        if own < len(self.columns):
+            text += f" {len(self.columns) - own:,} properties that fewer profiles have are in column 'properties'."
+        return text
 
     def __repr__(self) -> str:
         return (
@@ -184,27 +189,36 @@ def typed_columns(
             made = make_typed(
                 connection,
                 table,
-                into or f"{table}_typed",
+                f"{table}_typed" if into is None else into,
                 materialize=materialize,
                 keep_properties=keep_properties,
             )
     finally:
         connection.close()
-    columns = tuple(_column(each, made.rows) for each in made.properties)
-    return TypedColumns(made.name, table, materialize, made.rows, columns, time.monotonic() - started, connect)
+    found = made.found
+    return TypedColumns(
+        table=made.name,
+        source=table,
+        materialized=materialize,
+        rows=found.rows,
+        columns=tuple(_column(each, found.rows) for each in made.properties),
+        duration_seconds=time.monotonic() - started,
+        shapeless_rows=found.shapeless,
+        repeated_values=found.repeated,
+        _connect=connect,
+    )
 
 
 def _column(found: TypedProperty, rows: int) -> TypedColumn:
     counts = found.shape.kinds
-    present = counts.total()
     kinds = Counter({name: sum(counts[kind] for kind in kinds) for name, kinds in _CLASSES.items()})
     classes = {"number" if name in ("integer", "fraction") else name for name, count in kinds.items() if count}
     return TypedColumn(
         property=found.name,
         column=found.column,
         type=found.type,
-        rows=present,
-        coverage=present / rows,
+        rows=found.shape.rows,
+        coverage=found.shape.rows / rows,
         nulls=counts[Kind.NULL],
         mixed=len(classes) > 1,
         kinds=tuple((name, count) for name, count in kinds.items() if count),

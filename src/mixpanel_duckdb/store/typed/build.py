@@ -15,18 +15,20 @@ from ..database import atomic, literal, only_row, quote
 from ..journal import PREFIX
 from ..publish import COLUMNS
 from .extract import extraction
-from .infer import read_properties
+from .infer import Properties, read_properties
 from .naming import column_names
 from .shape import Shape, structure, time_format
 
 __all__ = ["TypedProperty", "TypedTable", "make_typed"]
 
+# Each column more costs memory for a whole row group while a table is made, whether it is filled or not.
+MOST_COLUMNS = 1000
 _MARK = "typed columns by mixpanel-duckdb, of "
 
 
 @dataclass(frozen=True, slots=True)
 class TypedProperty:
-    """A property and its column."""
+    """A property and its column; ``properties`` for one that has none of its own."""
 
     name: str
     column: str
@@ -37,10 +39,10 @@ class TypedProperty:
 
 @dataclass(frozen=True, slots=True)
 class TypedTable:
-    """What was made: its name, the rows of its source, its properties in the order of the columns."""
+    """What was made, and the properties in the order of the columns, those without one of their own last."""
 
     name: str
-    rows: int
+    found: Properties
     properties: tuple[TypedProperty, ...]
 
 
@@ -54,7 +56,7 @@ def make_typed(
         table: The profiles table.
         into: Name of what is made.
         materialize: Make a table instead of a view.
-        keep_properties: Whether it has ``properties``, too.
+        keep_properties: Whether it has ``properties``, too. It does in any case where some property has no column.
 
     Raises:
         UnsuitableTableError: There is no such table, it has other columns, or ``into`` is something else already.
@@ -62,8 +64,8 @@ def make_typed(
     _check_source(cursor, table)
     _check_target(cursor, into)
     found = read_properties(cursor, table)
-    names = column_names(found.shapes)
-    select = _select(table, names, found.shapes, keep_properties=keep_properties)
+    names = _widest(column_names(found.shapes), found.shapes)
+    select = _select(table, names, found.shapes, keep_properties=keep_properties or len(names) < len(found.shapes))
     with atomic(cursor):
         existing = _existing(cursor, into)
         if existing is not None:
@@ -72,11 +74,19 @@ def make_typed(
         cursor.execute(f"CREATE {what} {quote(into)} AS {select}")
         cursor.execute(f"COMMENT ON {what} {quote(into)} IS {literal(_MARK + table)}")
     types = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(into)}").fetchall()}
+    columns = {**names, **{name: "properties" for name in sorted(found.shapes) if name not in names}}
     properties = (
         TypedProperty(name, column, types[column], found.shapes[name], time_format(found.shapes[name]))
-        for name, column in names.items()
+        for name, column in columns.items()
     )
-    return TypedTable(into, found.rows, tuple(properties))
+    return TypedTable(into, found, tuple(properties))
+
+
+def _widest(names: dict[str, str], shapes: dict[str, Shape]) -> dict[str, str]:
+    """Keep the columns of the properties that most rows have, as many as there may be."""
+    by_rows = sorted(names, key=lambda name: (-shapes[name].rows, name))
+    kept = set(by_rows[:MOST_COLUMNS])
+    return {name: column for name, column in names.items() if name in kept}
 
 
 def _select(table: str, names: dict[str, str], shapes: dict[str, Shape], *, keep_properties: bool) -> str:
@@ -94,8 +104,11 @@ def _cast(value: str, shape: Shape) -> str:
 
 
 def _check_source(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
-    if _existing(cursor, table) is None:
+    existing = _existing(cursor, table)
+    if existing is None:
         raise UnsuitableTableError(f"There is no table {table!r} here; name a table that a fetch has published.")
+    if existing[0] != "table":
+        raise UnsuitableTableError(f"{table!r} is a view; name a table that a fetch has published.")
     columns: dict[str, Any] = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
     if columns != COLUMNS:
         wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())

@@ -24,6 +24,7 @@ MOST_LEVELS = 5
 # Names and kinds of one place: of an object with more, nothing is looked at, and it becomes JSON.
 _MOST_GROUPS = 4 * MOST_FIELDS
 _IS_OBJECT = f"ord(value) = {ord('{')}"
+_SHAPELESS = f"ord(ltrim(properties, e' \\t\\r\\n')) IS DISTINCT FROM {ord('{')}"
 _VALUES = "(properties->'$.*')::VARCHAR[]"
 
 
@@ -33,11 +34,15 @@ class Properties:
 
     Args:
         rows: Rows of the table.
-        shapes: The shape of each property by name.
+        shapeless: Those whose ``properties`` are no object, so that nothing can be taken out of them.
+        shapes: The shape of each property by name, of the first value where an object has a name twice.
+        repeated: How many values are not the first of their name in their object.
     """
 
     rows: int
+    shapeless: int
     shapes: dict[str, Shape]
+    repeated: int
 
 
 def read_properties(cursor: duckdb.DuckDBPyConnection, table: str) -> Properties:
@@ -47,14 +52,38 @@ def read_properties(cursor: duckdb.DuckDBPyConnection, table: str) -> Properties
         cursor: Where the table is.
         table: A profiles table.
     """
-    row = only_row(cursor, f"SELECT count(*) FROM {quote(table)}")
+    row = only_row(cursor, f"SELECT count(*), count(*) FILTER ({_SHAPELESS}) FROM {quote(table)}")
     assert row is not None  # noqa: S101 - an aggregate without groups has one row
     exploded = f"SELECT unnest(json_keys(properties)) AS name, unnest({_VALUES}) AS value FROM {quote(table)}"
     shapes: dict[str, Shape] = {}
     for name, kind, count in cursor.execute(_counted(exploded, "name")).fetchall():
         shapes.setdefault(name, Shape()).kinds[Kind(kind)] += count
+    later = cursor.execute(_counted(_later_values(table), "name")).fetchall()
+    for name, kind, count in later:
+        shapes[name].kinds[Kind(kind)] -= count
     _look_inside(cursor, table, shapes)
-    return Properties(row[0], shapes)
+    return Properties(row[0], row[1], shapes, sum(count for *_, count in later))
+
+
+def _later_values(table: str) -> str:
+    """Give the values that come after the first of the same name in one object.
+
+    Looking for them in every row would cost half as much as everything else. Rows of the same names in the same order
+    are alike in this, so that one of each is enough; the CASE keeps DuckDB from looking before it has chosen those.
+    """
+    names = "json_keys(properties)"
+    return f"""
+        WITH keyed AS (SELECT rowid AS number, hash({names}) AS order_of_names FROM {quote(table)}),
+        chosen AS (SELECT min(number) AS number, order_of_names FROM keyed GROUP BY order_of_names),
+        twice AS (
+            SELECT chosen.order_of_names FROM chosen JOIN {quote(table)} AS source ON source.rowid = chosen.number
+            WHERE CASE WHEN chosen.number >= 0 THEN list_unique({names}) < len({names}) END)
+        SELECT name, value FROM (
+            SELECT unnest({names}) AS name, unnest({_VALUES}) AS value, unnest(range(1, len({names}) + 1)) AS place,
+                   {names} AS names
+            FROM {quote(table)} WHERE hash({names}) IN (FROM twice))
+        WHERE place > list_position(names, name)
+    """
 
 
 def _counted(exploded: str, keys: str) -> str:

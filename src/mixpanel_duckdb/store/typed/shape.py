@@ -39,6 +39,11 @@ class Shape:
     repeats: int = 0
 
     @property
+    def rows(self) -> int:
+        """How many values there are, nulls included."""
+        return self.kinds.total()
+
+    @property
     def kind(self) -> Kind | None:
         """The one kind of all values that are not null; ``None`` if there are several, or none."""
         present = self.present
@@ -102,7 +107,7 @@ def _is_record(shape: Shape) -> bool:
     return (
         0 < len(names) <= MOST_FIELDS
         and not shape.repeats
-        and all(sum(each.kinds.values()) == shape.kinds[Kind.OBJECT] for each in names.values())
+        and all(each.rows == shape.kinds[Kind.OBJECT] for each in names.values())
         and all(name and "\0" not in name for name in names)
         and len({folded(name) for name in names}) == len(names)
     )
