@@ -25,11 +25,11 @@ __all__ = ["PageSink", "Writer"]
 _Item = TypeVar("_Item")
 _LOOK_AGAIN = 0.1
 # DuckDB parses the bodies of a group at once, at several times their size.
-_GROUP_BYTES = 6_000_000
+_GROUP_BYTES = 3_000_000
 # So long a page waits for others to share its statement with; small beside any request.
 _GATHER = 0.02
 # A transaction of such a size goes past the write-ahead log, straight into compressed row groups.
-_COMMIT_BYTES = 20_000_000
+_COMMIT_BYTES = 10_000_000
 # Parsed groups that may wait while the writer compresses.
 _STAGED_GROUPS = 4
 

@@ -1,11 +1,14 @@
 """G6: `properties` holds what the server sent, value for value as Python's json reads it, whatever it is."""
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from store.storing import Row, body_of, fetch_rows, read, rows_of, store_body
 
@@ -198,6 +201,29 @@ def test_last_seen_is_read_as_utc(text, moment):
     _, rows, odd = store_body(body_of([profile('{"$last_seen":' + text + "}")]))
     assert rows == [Row("someone", '{"$last_seen":' + text + "}", moment)]
     assert odd.unreadable_last_seen == 0
+
+
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2099, 1, 1)).map(lambda moment: moment.replace(microsecond=0))
+SEEN = MOMENTS.map(datetime.isoformat)
+# Whatever may stand beside the one that counts, and look like it.
+DECOYS = st.one_of(
+    st.text(max_size=8), SEEN, st.none(), st.lists(SEEN | st.text(max_size=3), max_size=2),
+    SEEN.map(lambda seen: {"$last_seen": seen}), SEEN.map(lambda seen: [{"a": 1, "$last_seen": seen}]),
+    SEEN.map(lambda seen: f',"$last_seen":"{seen}"'), SEEN.map(lambda seen: f'{{"$last_seen":"{seen}"'),
+)  # fmt: skip
+NAMES = st.sampled_from(["a", "é", "{", '"$last_seen', 'x"$last_seen', ',"$last_seen', "$last_seen ", "last_seen", ""])
+VALUES = st.one_of(SEEN, SEEN.map(lambda seen: seen[:18] + '"'), st.text(max_size=21), st.none(), st.just({}))
+
+
+@given(before=st.dictionaries(NAMES, DECOYS, max_size=3), after=st.dictionaries(NAMES, DECOYS, max_size=3),
+       told=st.lists(VALUES, max_size=2), ascii_only=st.booleans())  # fmt: skip
+def test_last_seen_is_the_first_of_that_name_wherever_it_stands(before, after, told, ascii_only):
+    pairs = [*before.items(), *(("$last_seen", value) for value in told), *after.items()]
+    text = ",".join(f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=ascii_only)}" for name, value in pairs)
+    _, rows, _ = store_body(body_of([profile("{" + text + "}")]))
+    first = told[0] if told and isinstance(told[0], str) else ""
+    plain = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", first)
+    assert [row.last_seen for row in rows] == [datetime.fromisoformat(first) if plain else None]
 
 
 @pytest.mark.parametrize(

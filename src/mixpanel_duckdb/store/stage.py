@@ -15,12 +15,12 @@ from ..page import EngagePage, pieces
 from ..session import row_oddity
 from ..trace import Step
 from .fidelity import flatten, mend
-from .sql import CAREFUL, COLUMNS, DEEP, FAST, STATISTICS
+from .sql import CAREFUL, COUNTS, DEEP, FAST, MOMENT, STATISTICS, columns
 
 __all__ = ["Counted", "PageReceipt", "PageWrite", "StagedGroup", "Stager"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
-STATEMENT_BYTES = 6_000_000
+STATEMENT_BYTES = 4_000_000
 # DuckDB's message quotes the input, and where it cuts that between two bytes of a character, Python cannot read it.
 UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
 
@@ -146,7 +146,7 @@ class Stager:
         """Fill the group's table with the rows of these bodies, as few and large statements as memory allows."""
         into = f"CREATE OR REPLACE TABLE {self._table} AS"
         for indices, parts in _statements(bodies, whole=whole):
-            self._cursor.execute(f"{into} {COLUMNS} ({FAST}))", [indices, parts])
+            self._cursor.execute(f"{into} {columns(FAST)}", [indices, parts])
             into = f"INSERT INTO {self._table}"
 
     def _refusal(self, body: bytes) -> str | None:
@@ -159,7 +159,18 @@ class Stager:
         return None
 
     def _count(self, pages: Sequence[PageWrite], replaced: dict[int, int]) -> dict[int, Counted]:
-        """Count each page of the group; take entries that are no profiles, and very deep values, the slower way."""
+        """Count each page of the group, and look closer if anything in it is odd."""
+        rows = self._cursor.execute(f"{COUNTS} FROM {self._table} GROUP BY page").fetchall()
+        odd = any(odd for *_, odd in rows)
+        counted = self._look_closer(pages) if odd else {index: Counted(count) for index, count, _ in rows}
+        for index, characters in replaced.items():
+            counted.setdefault(index, Counted()).replaced = characters
+        for each in pages:
+            counted.setdefault(each.page.index, Counted()).size = len(each.page.body)
+        return counted
+
+    def _look_closer(self, pages: Sequence[PageWrite]) -> dict[int, Counted]:
+        """Count what is odd; take entries that are no profiles, and very deep values, the slower way."""
         counted = self._statistics()
         shapeless = {index for index, each in counted.items() if each.shapeless}
         if shapeless:
@@ -167,20 +178,17 @@ class Stager:
             counted = self._statistics()
         if any(each.bracketed for each in counted.values()):
             self._flatten(counted)
-        for index, characters in replaced.items():
-            counted.setdefault(index, Counted()).replaced = characters
-        for each in pages:
-            counted.setdefault(each.page.index, Counted()).size = len(each.page.body)
         return counted
 
     def _statistics(self) -> dict[int, Counted]:
+        self._cursor.execute(f"UPDATE {self._table} SET last_seen = {MOMENT} WHERE unread IS NOT NULL")
         rows = self._cursor.execute(f"{STATISTICS} FROM {self._table} GROUP BY page").fetchall()
         return {index: Counted(*counts) for index, *counts in rows}
 
     def _reload_carefully(self, bodies: dict[int, bytes]) -> None:
         self._cursor.execute(f"DELETE FROM {self._table} WHERE list_contains($1, page)", [list(bodies)])
         for index, body in bodies.items():
-            self._cursor.execute(f"INSERT INTO {self._table} {COLUMNS} ({CAREFUL}))", [[index], [mend(body)[0]]])
+            self._cursor.execute(f"INSERT INTO {self._table} {columns(CAREFUL)}", [[index], [mend(body)[0]]])
 
     def _flatten(self, counted: dict[int, Counted]) -> None:
         deep = self._cursor.execute(f"SELECT rowid, page, properties FROM {self._table} WHERE {DEEP}").fetchall()
