@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.storing import Row, body_of, fetch_rows, read, rows_of, store_body
@@ -212,18 +212,32 @@ DECOYS = st.one_of(
     SEEN.map(lambda seen: f',"$last_seen":"{seen}"'), SEEN.map(lambda seen: f'{{"$last_seen":"{seen}"'),
 )  # fmt: skip
 NAMES = st.sampled_from(["a", "é", "{", '"$last_seen', 'x"$last_seen', ',"$last_seen', "$last_seen ", "last_seen", ""])
-VALUES = st.one_of(SEEN, SEEN.map(lambda seen: seen[:18] + '"'), st.text(max_size=21), st.none(), st.just({}))
+VALUES = st.one_of(
+    SEEN,
+    SEEN.map(lambda seen: seen[:18] + '"'),
+    SEEN.map(lambda seen: seen + "x"),
+    st.text(max_size=21),
+    st.none(),
+    st.just({}),
+)
 
 
-@given(before=st.dictionaries(NAMES, DECOYS, max_size=3), after=st.dictionaries(NAMES, DECOYS, max_size=3),
-       told=st.lists(VALUES, max_size=2), ascii_only=st.booleans())  # fmt: skip
-def test_last_seen_is_the_first_of_that_name_wherever_it_stands(before, after, told, ascii_only):
-    pairs = [*before.items(), *(("$last_seen", value) for value in told), *after.items()]
-    text = ",".join(f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=ascii_only)}" for name, value in pairs)
-    _, rows, _ = store_body(body_of([profile("{" + text + "}")]))
-    first = told[0] if told and isinstance(told[0], str) else ""
-    plain = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", first)
-    assert [row.last_seen for row in rows] == [datetime.fromisoformat(first) if plain else None]
+ASIDE = st.dictionaries(NAMES, DECOYS, max_size=3).map(lambda pairs: list(pairs.items()))
+TOLD = st.lists(VALUES, max_size=2).map(lambda values: [("$last_seen", value) for value in values])
+
+
+@settings(max_examples=30, deadline=None)
+@given(profiles=st.lists(st.tuples(ASIDE, TOLD, ASIDE), min_size=1, max_size=20), ascii_only=st.booleans())
+def test_last_seen_is_the_first_of_that_name_wherever_it_stands(profiles, ascii_only):
+    texts, moments = [], []
+    for before, told, after in profiles:
+        pairs = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=ascii_only)}"
+                 for name, value in (*before, *told, *after)]  # fmt: skip
+        texts.append(profile("{" + ",".join(pairs) + "}"))
+        first = str(told[0][1]) if told else ""
+        plain = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", first)
+        moments.append(datetime.fromisoformat(first) if plain else None)
+    assert [row.last_seen for row in store_body(body_of(texts))[1]] == moments
 
 
 @pytest.mark.parametrize(
