@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"mixpanel_duckdb\.(query|rate_limit|typed)\.\w+"),
     (
         "py:.*",
-        r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|random|types|typing|annotated_types)\..*",
+        r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|pathlib|random|types|typing|annotated_types)\..*",
     ),
     (
         "py:.*",

@@ -15,7 +15,7 @@ ORDER = [
     "_version", "errors", "extras", "wording", "markup",
     "trace", "control", "credentials", "integrations.headless_sdk", "integrations.headless",
     "wire", "query", "limits", "rate_limit", "retry", "page",
-    "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "progress",
+    "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "timeline", "progress",
     "display", "frames", "typed", "result",
     "source", "plan", "budget", "writer", "download", "run", "fetcher", "api", "__init__", "integrations", "simulator",
     "cli", "__main__",

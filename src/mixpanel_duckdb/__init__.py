@@ -15,7 +15,7 @@ happens is told through ``progress`` and ends in a ``result``. ``api`` has the o
 """
 
 from ._version import __version__
-from .api import FetchEstimate, fetch_profiles, list_fetches, plan_fetch
+from .api import FetchEstimate, fetch_profiles, fetch_timeline, list_fetches, plan_fetch
 from .client import MixpanelClient
 from .credentials import Credentials
 from .errors import (
@@ -44,6 +44,7 @@ from .rate_limit import RateLimiter
 from .result import ParallelProfileFetchResult
 from .retry import RetryPolicy
 from .store import FetchRecord, ProfileStore
+from .timeline import Timeline
 from .typed import TypedColumn, TypedColumns, type_columns
 
 __all__ = [
@@ -76,12 +77,14 @@ __all__ = [
     "SilentObserver",
     "StorageError",
     "TableExistsError",
+    "Timeline",
     "TypedColumn",
     "TypedColumns",
     "UnreadableAnswerError",
     "UnsuitableTableError",
     "__version__",
     "fetch_profiles",
+    "fetch_timeline",
     "list_fetches",
     "plan_fetch",
     "type_columns",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from .client import MixpanelClient
 from .credentials import Credentials
 from .display import Progress
+from .errors import QueryError
 from .fetcher import BatchCallback, ParallelProfileFetcher
 from .integrations.headless import AnyCredentials
 from .progress import FetchObserver
@@ -19,13 +20,14 @@ from .result import ParallelProfileFetchResult
 from .session import SessionPages
 from .store import FetchRecord, ProfileStore
 from .store.publish import IfExists
+from .timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
     import duckdb
 
     Database = str | os.PathLike[str] | duckdb.DuckDBPyConnection | ProfileStore
 
-__all__ = ["FetchEstimate", "fetch_profiles", "list_fetches", "plan_fetch"]
+__all__ = ["FetchEstimate", "fetch_profiles", "fetch_timeline", "list_fetches", "plan_fetch"]
 
 HOURLY_QUOTA = 60
 
@@ -214,6 +216,40 @@ def list_fetches(database: Database) -> list[FetchRecord]:
         return database.fetches()
     with ProfileStore.open_existing(database) as store:
         return store.fetches()
+
+
+def fetch_timeline(database: Database, *, fetch_id: str | None = None) -> Timeline:
+    """Draw how a fetch went, from the journal: complete, interrupted or still going on.
+
+    Args:
+        database: A path to an existing file, a connection or a store.
+        fetch_id: A fetch of :func:`list_fetches`; the beginning of its id is enough. Default: the one that something
+            happened to last.
+
+    Raises:
+        StorageError: There is no such file, or it cannot be opened.
+        QueryError: The database knows no such fetch, or several.
+
+    Example:
+        >>> import mixpanel_duckdb as md
+        >>> from mixpanel_duckdb.simulator import Population, Simulator
+        >>> with md.ProfileStore(":memory:") as store, Simulator(Population(1200, seed=1)) as sim:
+        ...     who = md.Credentials.from_env(sim.environment())
+        ...     result = md.fetch_profiles(store, credentials=who, base_url=sim.base_url)
+        ...     md.fetch_timeline(store).svg == result.timeline().svg
+        True
+    """
+    with ExitStack() as stack:
+        if isinstance(database, ProfileStore):
+            store = database
+        else:
+            store = stack.enter_context(ProfileStore.open_existing(database))
+        found = [record for record in store.fetches() if record.fetch_id.startswith(fetch_id or "")]
+        if not found or (fetch_id and len(found) > 1):
+            what = f"{len(found) or 'no'} fetches whose id begins with {fetch_id!r}" if fetch_id else "no fetches"
+            raise QueryError(f"The database knows {what}, so there is no timeline to draw.")
+        newest = max(found, key=lambda record: record.updated_at)
+        return timeline_of(store.reader(), newest.fetch_id)
 
 
 def _client(credentials: AnyCredentials | None, base_url: str | None, *, allow_http: bool) -> MixpanelClient:

@@ -14,6 +14,7 @@ from .wording import MOST_ERRORS, ODDITIES, page_list, pages_text, work_text
 
 if TYPE_CHECKING:
     from .frames import Connect
+    from .timeline import Timeline
 
 __all__ = ["ParallelProfileFetchResult"]
 
@@ -81,6 +82,7 @@ class ParallelProfileFetchResult(Readable):
     errors: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
     _connect: Connect | None = field(default=None, repr=False, compare=False)
+    _fetch_id: str = field(default="", repr=False, compare=False)
 
     @property
     def has_failures(self) -> bool:
@@ -144,6 +146,18 @@ class ParallelProfileFetchResult(Readable):
         if not self.published:
             raise IncompleteFetchError(self.summary())
         return typed_columns(self._connected(), self.table, **options)
+
+    def timeline(self) -> Timeline:
+        """Draw how the fetch went: workers as lanes, pages as bars, waits and retries marked.
+
+        It is drawn from the journal, which keeps a complete fetch until a newer one of the same table takes its place.
+
+        Raises:
+            MixpanelError: The result no longer knows its database, or that does not know the fetch any more.
+        """
+        from .timeline import timeline_of  # noqa: PLC0415 - only when a picture is asked for
+
+        return timeline_of(self._connected(), self._fetch_id)
 
     def _repr_html_(self) -> str:
         values = {

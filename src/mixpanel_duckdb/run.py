@@ -279,4 +279,5 @@ class FetchRun:
             errors=tuple(missing.items()),
             notices=tuple(self._tally.notices),
             _connect=self._store.reader(),
+            _fetch_id=fetch.fetch_id,
         )

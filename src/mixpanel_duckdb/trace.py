@@ -142,7 +142,10 @@ class Trace:
 
     def _add(self, what: What, start: float, end: float, why: str) -> None:
         track: _Track = self._mine.track
-        track.steps.append(Step(what, _moment(start), _moment(end), track.worker, why[:_LONGEST_REASON]))
+        started = _moment(start)
+        if track.steps:  # two clocks differ by microseconds from one look to the next
+            started = max(started, track.steps[-1].ended)
+        track.steps.append(Step(what, started, max(started, _moment(end)), track.worker, why[:_LONGEST_REASON]))
 
 
 def steps_text(steps: Iterable[Step]) -> str | None:

@@ -10,7 +10,7 @@ import mixpanel_duckdb as md
 from helpers import QUICK, client_of, fetch
 from mixpanel_duckdb import ProfileStore, StorageError
 from mixpanel_duckdb.simulator import Fault, Population, Simulator
-from mixpanel_duckdb.store.history import read_history
+from mixpanel_duckdb.store.history import history_of
 from store.storing import SPEC, fill, opened, page
 
 
@@ -22,7 +22,7 @@ def connection():
 
 def history(connection):
     with ProfileStore(connection) as store:
-        return read_history(connection.cursor(), store.fetches()[0])
+        return history_of(store.reader(), store.fetches()[0].fetch_id)
 
 
 def steps(connection):
@@ -83,7 +83,7 @@ def test_a_page_that_failed_for_good_is_kept_and_what_was_done_survives_its_succ
         assert [step.what for step in missing.steps] == ["failed", "backoff", "failed"] * 2
         assert fetch(sim, connection, retry=md.RetryPolicy(attempts=5, first_delay=0.01)).is_complete
     known = history(connection)
-    assert {(each.index, each.state) for each in known.pages if each.index == 2} == {(2, "given up"), (2, "committed")}
+    assert {(each.index, each.state) for each in known.pages if each.index == 2} == {(2, "left"), (2, "committed")}
     assert [run.note for run in known.runs] == ["1 pages are missing", None]
     assert known.runs[0].ended_at <= known.runs[1].started_at
 
@@ -105,7 +105,7 @@ def test_a_page_0_that_never_came_is_kept(connection):
     with Simulator(Population(20, seed=1), faults=[busy]) as sim, pytest.raises(md.ServerError):
         fetch(sim, connection, retry=md.RetryPolicy(attempts=2, first_delay=0.01))
     (only,) = history(connection).pages
-    assert (only.index, only.state, len(only.steps)) == (0, "missing", 3)
+    assert (only.index, only.state, len(only.steps)) == (0, "left", 3)
 
 
 def test_a_client_of_ones_own_has_times_too(connection):

@@ -17,6 +17,7 @@ from .options import (
     json_option,
     verbose_option,
 )
+from .picture import timeline_option, writable
 from .talk import Talk
 from .text import fetch_text
 
@@ -32,6 +33,7 @@ _STATUS_EPILOG = """\b
 Examples:
   mp-fetch status
   mp-fetch status --database warehouse.duckdb --json
+  mp-fetch status --timeline run.svg
 """
 
 
@@ -72,14 +74,21 @@ def plan(
 
 @click.command(epilog=_STATUS_EPILOG, short_help="List the fetches that a DuckDB file knows.")
 @database_option("DuckDB file to look at; it is never made.")
+@click.option("--fetch", "fetch_id", metavar="ID", help="Only the fetch whose id begins so. Default: all.")
+@timeline_option("Save a picture of this fetch, or of the newest, to this file, as SVG.")
 @json_option
 @verbose_option
 @click.pass_obj
-def status(talk: Talk, /, *, database: str) -> None:
+def status(talk: Talk, /, *, database: str, fetch_id: str | None, timeline: Path | None) -> None:
     """List the fetches that a DuckDB file knows: state, pages done and missing, rows, query."""
-    from ..api import list_fetches  # noqa: PLC0415 - --help needs no DuckDB
+    from ..api import fetch_timeline, list_fetches  # noqa: PLC0415 - --help needs no DuckDB
 
+    timeline = writable(timeline, database)
     with talk.listening():
-        records = list_fetches(database)
-    text = "\n".join(fetch_text(record) for record in records) or f"{database} knows no fetches."
+        records = [each for each in list_fetches(database) if each.fetch_id.startswith(fetch_id or "")]
+        if timeline is not None:
+            fetch_timeline(database, fetch_id=fetch_id).save(timeline)
+            talk.note(f"Timeline: {timeline}")
+    none = f"{database} knows no fetches." if fetch_id is None else f"{database} knows no fetch {fetch_id}."
+    text = "\n".join(fetch_text(record) for record in records) or none
     talk.result({"database": database, "fetches": [record.to_dict() for record in records]}, text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -16,6 +18,7 @@ from .options import (
     filters_from,
     talk_options,
 )
+from .picture import picture_of_run, timeline_option, writable
 from .render import progress_for
 from .talk import Talk
 from .text import result_text
@@ -51,6 +54,7 @@ Interrupted or incomplete? The same command goes on from there: pages that are s
     metavar="SECONDS",
     help="Give up, resumable, when the server's limits ask for more waiting than this in all. Default: no bound.",
 )
+@timeline_option("Save a picture of the run to this file, as SVG, however it ends.")
 @filter_options
 @account_options
 @connection_options
@@ -68,6 +72,7 @@ def profiles(
     merge: bool,
     resume: bool,
     max_wait: float | None,
+    timeline: Path | None,
     account: str | None,
     project: str | None,
     target: str | None,
@@ -79,12 +84,13 @@ def profiles(
     with talk.listening():
         if_exists = _choice(replace=replace, merge=merge)
         workers = _workers(workers, parallel, talk)
+        timeline = writable(timeline, database)
         from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
 
         credentials = credentials_from(account, project, target)
         progress = progress_for(talk)
         talk.when_stopped = partial(progress.stop_line, resumes=resume)
-        try:
+        with picture_of_run(talk, timeline, database, table), closing(progress):
             result = fetch_profiles(
                 database,
                 table,
@@ -99,8 +105,6 @@ def profiles(
                 allow_http=allow_http,
                 **filters_from(given),
             )
-        finally:
-            progress.close()
     talk.result(result.to_dict(), result_text(result, database, talk.told))
     if not result.is_complete:
         click.get_current_context().exit(_INCOMPLETE)

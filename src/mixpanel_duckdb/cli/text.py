@@ -66,8 +66,8 @@ def fetch_text(record: FetchRecord) -> str:
     total = "?" if record.total_pages is None else f"{record.total_pages:,}"
     expected = "?" if record.expected_rows is None else f"{record.expected_rows:,}"
     lines = [
-        f"{record.table}: {record.state}, {record.pages_done:,} of {total} pages, "
-        f"{record.rows:,} of {expected} profiles, {record.updated_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{record.table}: {record.state}, {record.pages_done:,} of {total} pages, {record.rows:,} of {expected} "
+        f"profiles, {record.updated_at:%Y-%m-%d %H:%M:%S} UTC, fetch {record.fetch_id[:8]}"
     ]
     if record.query:
         lines.append("  query: " + ", ".join(f"{name}={value}" for name, value in record.query.items()))

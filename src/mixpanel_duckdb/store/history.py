@@ -5,17 +5,21 @@ A journal of version 1 is read as it is: it knows no runs, no waits and no reque
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
+from ..errors import StorageError
 from ..trace import Step, steps_from
-from .journal import PAGES, RUNS, knows
+from .database import storage_errors
+from .journal import PAGES, RUNS, Journal, knows
 from .records import FetchRecord
 
-__all__ = ["FetchHistory", "PageHistory", "RunHistory", "read_history"]
+__all__ = ["FetchHistory", "PageHistory", "RunHistory", "history_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class PageHistory:
 
     Args:
         index: The page.
-        state: ``"committed"``, ``"missing"``, or ``"given up"`` by an earlier run.
+        state: ``"committed"``; ``"missing"`` after the last run gave it up; ``"left"`` by one that was stopped or came
+            before.
         rows: Its profiles, if it was committed.
         error: Why it is missing.
         requested_at: When a worker took it; ``None`` if not known, or if it did not come.
@@ -69,13 +74,28 @@ class FetchHistory:
     pages: tuple[PageHistory, ...] = ()
 
 
-def read_history(cursor: duckdb.DuckDBPyConnection, fetch: FetchRecord) -> FetchHistory:
+def history_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str) -> FetchHistory:
     """Read how a fetch went.
 
     Args:
-        cursor: Of the database that knows the fetch.
-        fetch: Its record.
+        connect: Gives a connection of our own to the database that knows the fetch; closed here.
+        fetch_id: The fetch.
+
+    Raises:
+        StorageError: The database cannot be read, or does not know the fetch (any more).
     """
+    with storage_errors("read the journal"), closing(connect()) as cursor:
+        journal = Journal(cursor)
+        records = journal.records() if journal.exists() else []
+        found = next((record for record in records if record.fetch_id == fetch_id), None)
+        if found is None:
+            raise StorageError(
+                "The journal does not know this fetch any more: a newer one of the same table has taken its place."
+            )
+        return _read(cursor, found)
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, fetch: FetchRecord) -> FetchHistory:
     steps = "steps" if knows(cursor, PAGES, "steps") else "NULL"
     pages = cursor.execute(
         "SELECT page_index, state, coalesce(rows, 0), error, requested_at, received_at, committed_at, worker, "

@@ -160,21 +160,19 @@ class Journal:
         )
 
     def closed(
-        self, fetch_id: str, *, state: str, note: str | None, missing: list[tuple[int, str, str | None]]
+        self, fetch_id: str, *, state: str, note: str | None, pages: list[tuple[int, str, str, str | None]]
     ) -> None:
-        """Record how a run ended, and why each missing page is missing; what earlier runs did for theirs is kept."""
+        """Record how a run ended, with state, reason and steps of pages that did not come."""
         now = utc_now()
         self._cursor.execute(
             f"DELETE FROM {PAGES} WHERE fetch_id = ? AND state = 'missing' AND steps IS NULL", [fetch_id]
         )
-        self._cursor.execute(
-            f"UPDATE {PAGES} SET state = 'given up' WHERE fetch_id = ? AND state = 'missing'", [fetch_id]
-        )
-        if missing:
+        self._cursor.execute(f"UPDATE {PAGES} SET state = 'left' WHERE fetch_id = ? AND state = 'missing'", [fetch_id])
+        if pages:
             self._cursor.execute(
                 f"INSERT INTO {PAGES} (fetch_id, page_index, state, error, steps) "
-                "SELECT ?, unnest(?::INTEGER[]), 'missing', unnest(?::VARCHAR[]), unnest(?::JSON[])",
-                [fetch_id, *map(list, zip(*missing, strict=True))],
+                "SELECT ?, unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::JSON[])",
+                [fetch_id, *map(list, zip(*pages, strict=True))],
             )
         self._cursor.execute(
             f"UPDATE {RUNS} SET ended_at = ?, note = ? WHERE fetch_id = ? "

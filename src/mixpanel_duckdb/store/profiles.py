@@ -242,7 +242,7 @@ class ProfileStore:
                     drop_duplicates(self._cursor, fetch.staging)
                 publish(self._cursor, fetch.staging, table, if_exists)
                 self._journal.forget_history(done)
-                self._journal.closed(fetch.fetch_id, state="complete", note=None, missing=[])
+                self._journal.closed(fetch.fetch_id, state="complete", note=None, pages=[])
         Ownership.release(fetch.token)
 
     def leave(
@@ -264,9 +264,9 @@ class ProfileStore:
         try:
             with storage_errors("write the journal"), atomic(self._cursor):
                 tried = {index: steps_text(done) for index, done in (steps or {}).items()}
-                why = {**dict.fromkeys(tried, note or ""), **dict(missing)}
-                entries = [(index, text, tried.get(index)) for index, text in why.items()]
-                self._journal.closed(fetch.fetch_id, state="incomplete", note=note, missing=entries)
+                entries = [(index, "missing", why, tried.pop(index, None)) for index, why in missing]
+                entries += [(index, "left", note or "", done) for index, done in tried.items()]
+                self._journal.closed(fetch.fetch_id, state="incomplete", note=note, pages=entries)
         finally:
             Ownership.release(fetch.token)
 

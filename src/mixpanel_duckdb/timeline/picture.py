@@ -1,0 +1,77 @@
+"""``Timeline``: the picture of a fetch as a notebook shows it and a file keeps it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..store.history import FetchHistory, history_of
+from .layout import lay_out
+from .svg import draw
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Timeline", "timeline_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The timeline of a fetch as a self-contained SVG; a notebook shows it.
+
+    Each worker is a lane and each page a bar; a thin line below lasts until the page was written. Requests that failed
+    or were answered with a 429, waits, pauses of all workers and the time between runs are marked.
+
+    Args:
+        svg: The picture, as text.
+
+    Example:
+        >>> import mixpanel_duckdb as md
+        >>> from mixpanel_duckdb.simulator import Population, Simulator
+        >>> with Simulator(Population(2500, seed=1)) as sim:
+        ...     who = md.Credentials.from_env(sim.environment())
+        ...     result = md.fetch_profiles("mixpanel.duckdb", credentials=who, base_url=sim.base_url)
+        >>> result.timeline().save("run.svg").name
+        'run.svg'
+    """
+
+    svg: str = field(repr=False)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture to a file, replacing what is there.
+
+        Args:
+            path: The file; its folder must exist.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        target = Path(path)
+        target.write_text(self.svg, encoding="utf-8")
+        return target
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def timeline_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str) -> Timeline:
+    """Draw a fetch that a database knows.
+
+    Args:
+        connect: Gives a connection of our own to the database; closed here.
+        fetch_id: The fetch.
+
+    Raises:
+        StorageError: The database cannot be read, or does not know the fetch.
+    """
+    return Timeline(_drawn(history_of(connect, fetch_id)))
+
+
+def _drawn(history: FetchHistory) -> str:
+    return draw(lay_out(history))

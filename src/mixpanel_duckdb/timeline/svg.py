@@ -1,0 +1,216 @@
+"""From a layout to SVG text: no scripts, no fonts to load, light and dark. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from .activity import Kind
+from .layout import LEFT, RIGHT, WIDTH, Bar, Lane, Layout
+from .scale import span_text
+from .style import LABELS, LEGEND, LINES, MARKS, WORDS, defs, style
+
+__all__ = ["draw"]
+
+_MARGIN = 20.0
+# Stands for the picture's id; no text of the picture can hold it, since control characters are taken out.
+_ID = "\x01"
+_TOP = 84.0
+_LANE = 34.0
+_BAR = (9.0, 14.0)
+_TAIL = (25.0, 3.0)
+_LONGEST_NAME = 48
+_LONGEST_REASON = 110
+
+
+def draw(layout: Layout) -> str:
+    """Write a layout as one self-contained SVG document.
+
+    Args:
+        layout: What goes where.
+
+    Returns:
+        SVG text; well-formed whatever is in names and reasons.
+    """
+    name = "run-" + "".join(letter for letter in layout.history.fetch.fetch_id if letter.isalnum())[:12]
+    bottom = _TOP + len(layout.lanes) * _LANE
+    parts = [*_heading(layout), *_ground(layout, bottom)]
+    for number, lane in enumerate(layout.lanes):
+        parts += _lane(lane, number, _TOP + number * _LANE)
+    legend, height = _legend(layout, bottom + 50)
+    parts += [*_cuts(layout, bottom), *_axis(layout, bottom), *legend]
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" '
+        f'viewBox="0 0 {WIDTH:g} {height:g}" width="{WIDTH:g}" height="{height:g}" role="img" '
+        f'style="max-width:100%;height:auto"><title>{_text(_title(layout))}</title>'
+    )
+    back = f'<rect class="back" width="{WIDTH:g}" height="{height:g}" rx="8"/>'
+    return "\n".join([head, style(name), defs(name), back, *parts, "</svg>", ""]).replace(_ID, name)
+
+
+def _title(layout: Layout) -> str:
+    fetch = layout.history.fetch
+    pages = f"{fetch.pages_done:,} of {fetch.total_pages:,} pages" if fetch.total_pages else "no page yet"
+    took = f" in {span_text(layout.seconds)}" if layout.lanes else ""
+    return f"{fetch.table}: {pages}, {fetch.rows:,} profiles{took}"
+
+
+def _heading(layout: Layout) -> Iterator[str]:
+    fetch = layout.history.fetch
+    table = fetch.table if len(fetch.table) <= _LONGEST_NAME else fetch.table[: _LONGEST_NAME - 1] + "…"
+    rest = _title(layout).removeprefix(fetch.table)
+    yield f'<text class="title" x="20" y="30">{_text(table)}<tspan class="plain">{_text(rest)}</tspan></text>'
+    facts = [fetch.state, f"{layout.at_once} in flight {100 * layout.share:.0f} % of the time"]
+    if fetch.total_pages and fetch.pages_missing:
+        facts.insert(1, f"{len(fetch.pages_missing):,} pages missing")
+    failed = layout.counts["failed"] + layout.counts["lost"]
+    facts += [f"{failed:,} requests failed" if failed != 1 else "1 request failed"] * bool(failed)
+    facts += [f"{layout.counts['refused']:,} answered with 429"] * bool(layout.counts["refused"])
+    paused = sum(pause.seconds for pause in layout.pauses)
+    facts += [f"paused {span_text(paused)}"] * bool(layout.pauses)
+    facts += [f"{len(layout.cuts) + 1} runs"] * bool(layout.cuts)
+    facts.append(f"{fetch.started_at:%Y-%m-%d %H:%M:%S} UTC")
+    if not layout.lanes:
+        facts = [fetch.state, facts[-1]]
+    yield f'<text class="muted" x="20" y="51">{_text(" · ".join(facts))}</text>'
+
+
+def _ground(layout: Layout, bottom: float) -> Iterator[str]:
+    """What lies under the lanes: grid, pauses, and words where there is nothing to show."""
+    for tick in layout.ticks:
+        yield f'<path class="grid" d="M{tick.x:.1f} {_TOP:g}V{bottom:g}"/>'
+    if not layout.lanes:
+        yield f'<text class="muted" x="{_MARGIN:g}" y="{_TOP + 6:g}">The journal has no page of this fetch.</text>'
+    for pause in layout.pauses:
+        width = max(1.5, pause.right - pause.left)
+        words = f"{WORDS.get(pause.why, 'limit')}: all workers paused {span_text(pause.seconds)}"
+        yield (
+            f'<g class="pause"><title>{_text(words)}</title>'
+            f'<rect x="{pause.left:.1f}" y="{_TOP - 16:g}" width="{width:.1f}" height="{bottom - _TOP + 16:g}"/></g>'
+        )
+        for label in (f"paused {span_text(pause.seconds)}", span_text(pause.seconds)):
+            if len(label) * 6.2 < width:
+                middle = (pause.left + pause.right) / 2
+                yield f'<text class="small" x="{middle:.1f}" y="{_TOP - 5:g}" text-anchor="middle">{label}</text>'
+                break
+
+
+def _lane(lane: Lane, number: int, top: float) -> Iterator[str]:
+    yield f'<text class="label" x="{LEFT - 10:g}" y="{top + 20:g}" text-anchor="end">worker {number + 1}</text>'
+    yield f'<path class="base" d="M{LEFT:g} {top + _TAIL[0] + _TAIL[1] + 3:g}H{WIDTH - RIGHT:g}"/>'
+    if lane.tails:
+        strokes = "".join(
+            f"M{left:.1f} {top + _TAIL[0]:g}h{max(0.8, right - left):.1f}v{_TAIL[1]:g}H{left:.1f}z"
+            for left, right in lane.tails
+        )
+        yield f'<path class="commit" d="{strokes}"/>'
+    for bar in lane.bars:
+        yield _bar(bar, top)
+    for place, kind in lane.marks:
+        yield _mark(MARKS[kind], place, top + 4)
+
+
+def _bar(bar: Bar, top: float) -> str:
+    width = max(0.8, bar.right - bar.left)
+    gap = 0.7 if width > 2.5 else 0.0
+    title = f"<title>{_text(_words(bar))}</title>"
+    if bar.kind in LINES:
+        middle = top + _BAR[0] + _BAR[1] / 2
+        return f'<path class="{bar.kind}" d="M{bar.left:.1f} {middle:g}h{width:.1f}">{title}</path>'
+    return (
+        f'<rect class="{bar.kind}" x="{bar.left:.1f}" y="{top + _BAR[0]:g}" width="{width - gap:.1f}" '
+        f'height="{_BAR[1]:g}">{title}</rect>'
+    )
+
+
+def _words(bar: Bar) -> str:
+    """What the tooltip of a bar says."""
+    if len(bar.of) == 1:
+        (only,) = bar.of
+        words = f"page {only.page}: {LABELS[only.kind]}, {span_text(only.seconds)}"
+        words += f", {only.rows:,} profiles" if only.kind == "page" else ""
+        why = WORDS.get(only.why, only.why)
+        return f"{words} ({why[:_LONGEST_REASON]})" if why else words
+    pages = {each.page for each in bar.of}
+    kinds: dict[Kind, int] = {}
+    for each in bar.of:
+        kinds[each.kind] = kinds.get(each.kind, 0) + 1
+    what = ", ".join(f"{LABELS[kind]} {times} times" for kind, times in kinds.items())
+    seconds = (max(each.end for each in bar.of) - bar.of[0].start).total_seconds()
+    which = f"page {min(pages)}" if len(pages) == 1 else f"{len(pages)} pages from {min(pages)} to {max(pages)}"
+    return f"{which} in {span_text(seconds)}: {what}, {sum(each.rows for each in bar.of):,} profiles"
+
+
+def _cuts(layout: Layout, bottom: float) -> Iterator[str]:
+    for cut in layout.cuts:
+        middle = (cut.left + cut.right) / 2
+        words = f"{span_text(cut.seconds)} between two runs, cut out"
+        yield (
+            f'<g class="cut"><title>{_text(words)}</title>'
+            f'<path d="M{cut.left:.1f} {_TOP - 16:g}V{bottom + 6:g}H{cut.right:.1f}V{_TOP - 16:g}z"/></g>'
+        )
+        if len(layout.cuts) <= 12:
+            yield (
+                f'<text class="small" transform="translate({middle + 3.5:.1f} {(_TOP + bottom) / 2:g}) rotate(-90)" '
+                f'text-anchor="middle">{_text(span_text(cut.seconds))}{" later" if bottom - _TOP > 90 else ""}</text>'
+            )
+
+
+def _axis(layout: Layout, bottom: float) -> Iterator[str]:
+    if not layout.ticks:
+        return
+    last = -WIDTH
+    for tick in layout.ticks:
+        if tick.x - last > 7.0 * len(tick.text) + 8:
+            yield f'<text class="small" x="{tick.x:.1f}" y="{bottom + 17:g}" text-anchor="middle">{tick.text}</text>'
+            last = tick.x
+    most = max((len(bar.of) for lane in layout.lanes for bar in lane.bars), default=1)
+    if most > 1:
+        words = f"short ones are drawn together, up to {most:,} in a bar"
+        yield f'<text class="small" x="{LEFT:g}" y="{bottom + 33:g}">{words}</text>'
+    what = "seconds, the time between runs cut out" if layout.cuts else "seconds"
+    yield f'<text class="small" x="{layout.right:g}" y="{bottom + 33:g}" text-anchor="end">{what}</text>'
+
+
+def _legend(layout: Layout, top: float) -> tuple[list[str], float]:
+    """What the colours mean, of what there is; gives the bottom edge, too."""
+    parts, place = [], _MARGIN
+    shown = [*(kind for kind in LEGEND if layout.counts[kind]), *(["limit"] if layout.pauses else [])]
+    for kind in shown:
+        sample = 35 if kind in MARKS else 20
+        width = sample + 5 + 6.0 * len(LABELS[kind])
+        if place + width > WIDTH - _MARGIN:
+            place, top = _MARGIN, top + 20
+        parts += [
+            *_sample(kind, place, top),
+            f'<text class="small" x="{place + sample + 5:g}" y="{top + 8:g}">{LABELS[kind]}</text>',
+        ]
+        place += width + 18
+    return parts, top + 20
+
+
+def _sample(kind: str, place: float, top: float) -> Iterator[str]:
+    if kind == "commit":
+        yield f'<rect class="commit" x="{place:g}" y="{top + 2:g}" width="20" height="3"/>'
+    elif kind in LINES - {"limit"}:
+        yield f'<path class="{kind}" d="M{place:g} {top + 4:g}h20"/>'
+    elif kind == "limit":
+        yield f'<g class="pause"><rect x="{place:g}" y="{top - 3:g}" width="20" height="14"/></g>'
+        yield f'<path class="limit" d="M{place:g} {top + 4:g}h20"/>'
+    else:
+        yield f'<rect class="{kind}" x="{place:g}" y="{top - 1:g}" width="20" height="10"/>'
+        if kind in MARKS:
+            yield _mark(MARKS[kind], place + 28, top + 4)
+
+
+def _mark(name: str, x: float, y: float) -> str:
+    return f'<use href="#{_ID}-{name}" x="{x:.1f}" y="{y:.1f}"/>'
+
+
+def _text(words: str) -> str:
+    """Escape for XML, which has no place for most control characters, not even escaped."""
+    return escape("".join(letter if _is_allowed(letter) else "\ufffd" for letter in words))
+
+
+def _is_allowed(letter: str) -> bool:
+    return letter in "\t\n" or " " <= letter <= "\ud7ff" or "\ue000" <= letter <= "\ufffd" or letter > "\uffff"
