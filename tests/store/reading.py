@@ -13,8 +13,7 @@ Convert = Callable[[Any], Any]
 def read_back(typed: md.TypedColumns) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """Give each row's id and its properties by the names that were sent; neither nulls nor missing ones are there."""
     relation = typed.relation()
-    kinds = dict(zip(relation.columns, relation.types, strict=True))
-    converts = [None if each.time_format else _convert(kinds[each.column]) for each in typed.columns]
+    converts = _converts(relation, typed.columns)
     relation = relation.project(", ".join(["distinct_id", *map(_text_or_value, typed.columns)]))
     for name, *values in relation.fetchall():
         yield (
@@ -25,6 +24,11 @@ def read_back(typed: md.TypedColumns) -> Iterator[tuple[str | None, dict[str, An
                 if value is not None
             },
         )
+
+
+def _converts(relation: Any, columns: tuple[md.TypedColumn, ...]) -> list[Convert | None]:
+    kinds = dict(zip(relation.columns, relation.types, strict=True))
+    return [None if each.time_format else _convert(kinds[each.column]) for each in columns]
 
 
 def exact(value: Any) -> Any:

@@ -175,6 +175,8 @@ def test_a_repeated_name_counts_once_by_its_first_value():
     ]  # fmt: skip
     assert made.repeated_values == 2
     assert [row[1] for row in made.relation().fetchall()] == [1, 3, None]
+    # As many values of x as objects, and yet not one in each.
+    assert types('{"c": {"x": 1, "x": 2}}', {"c": {}}) == {"c": "JSON"}
 
 
 def test_rows_whose_properties_are_no_object_are_counted():
@@ -269,7 +271,7 @@ def test_names_that_need_quotes_are_quoted():
 def test_a_failure_leaves_what_was_there(monkeypatch):
     connection = profiles({"a": 1})
     md.type_columns(connection, materialize=True)
-    monkeypatch.setattr("mixpanel_duckdb.store.typed.build._MARK", "mark, and \0")
+    connection.execute("INSERT INTO profiles VALUES ('q', '{}', NULL)")
     monkeypatch.setattr("mixpanel_duckdb.store.typed.build.literal", lambda text: "'")
     monkeypatch.setattr("mixpanel_duckdb.store.typed.build._check_target", lambda *_: None)
     with pytest.raises(md.StorageError, match="Could not make typed columns of 'profiles'"):

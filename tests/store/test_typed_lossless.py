@@ -63,7 +63,7 @@ def population():
     profiles = []
     for i, profile in enumerate(Population(MANY, seed=4).profiles()):
         if i % 4 == 0:
-            profile["$properties"].update(odd_properties(i, rng))
+            profile["$properties"].update(odd_properties(i // 4, rng))
         profiles.append(profile)
     return Population.of(profiles)
 
