@@ -69,6 +69,38 @@ def read_json(job):
     return rows, perf_counter() - started
 
 
+def typed_view(job):
+    """Infer over all rows and make the view; the profiles are in the database already."""
+    import mixpanel_duckdb as md
+
+    typed = md.type_columns(job["database"])
+    return typed.rows, typed.duration_seconds
+
+
+def typed_table(job):
+    """The same, and every column written."""
+    import mixpanel_duckdb as md
+
+    typed = md.type_columns(job["database"], materialize=True)
+    return typed.rows, typed.duration_seconds
+
+
+def detected_columns(job):
+    """DuckDB's own reader with columns that it detects over all rows, from a file into a table, checkpointed."""
+    import duckdb
+
+    started = perf_counter()
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 2")
+        connection.execute(f"ATTACH '{job['database']}' AS made (STORAGE_VERSION 'v1.5.0')")
+        connection.execute(f"""
+            CREATE TABLE made.profiles AS SELECT "$distinct_id", unnest("$properties")
+            FROM read_json('{job["lines"]}', format = 'newline_delimited', sample_size = -1)""")
+        connection.execute("CHECKPOINT made")
+        rows = connection.execute("SELECT count(*) FROM made.profiles").fetchall()[0][0]
+    return rows, perf_counter() - started
+
+
 def mixpanel_utils(job):
     """All profiles in a list, as its README shows; only the host is another one."""
     from mixpanel_utils import MixpanelUtils

@@ -73,11 +73,21 @@ def _serve_all(scenario: Scenario, folder: Path, stack: ExitStack) -> dict[Serve
         lines = folder / f"{number}.ndjson"
         job = {
             **asdict(server),
-            "lines": str(lines) if any(guest.lines for guest in guests) else None,
+            "lines": str(lines) if any(guest.lines or guest.table for guest in guests) else None,
             "gzip": all(guest.gzip for guest in guests),
         }
         places[server] = {**stack.enter_context(_serving(job)), "lines": str(lines)}
+        if any(guest.table for guest in guests):
+            places[server]["table"] = _prepared(lines)
     return places
+
+
+def _prepared(lines: Path) -> str:
+    """A database with the profiles, beside their lines."""
+    database = lines.with_suffix(".duckdb")
+    job = {"database": str(database), "lines": str(lines)}
+    measure(_command("read_json", job), _environment({}), within=LONGEST)
+    return str(database)
 
 
 @contextmanager
@@ -101,7 +111,9 @@ def _sample(entry: Entry, python: Path, place: dict[str, str], folder: Path) -> 
     folder.mkdir()
     database = folder / "profiles.duckdb"
     job = {"database": str(database), "lines": place["lines"]}
-    command = [str(python), "-P", str(HERE / "contestants.py"), entry.contestant.function, json.dumps(job)]
+    if entry.contestant.table:
+        shutil.copy(place["table"], database)
+    command = _command(entry.contestant.function, job, python)
     usage, output = measure(command, _environment({**place, "HOME": str(folder)}), within=LONGEST)
     told = json.loads(output.splitlines()[-1])
     if told["rows"] != entry.server.profiles:
@@ -109,6 +121,10 @@ def _sample(entry: Entry, python: Path, place: dict[str, str], folder: Path) -> 
     file_mb = database.stat().st_size / 1e6 if database.exists() else None
     shutil.rmtree(folder)
     return Sample(told["rows"], usage.wall, told["seconds"], usage.cpu, usage.peak_mb, file_mb)
+
+
+def _command(function: str, job: dict[str, str], python: Path = Path(sys.executable)) -> list[str]:
+    return [str(python), "-P", str(HERE / "contestants.py"), function, json.dumps(job)]
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

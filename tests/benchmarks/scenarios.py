@@ -8,19 +8,26 @@ OURS_NEEDS = ("click>=8.1,<9", "httpx>=0.27,<1", "pydantic>=2.7,<3")
 
 @dataclass(frozen=True)
 class Contestant:
-    """A function of ``contestants.py``, and what its environment needs: nothing means the one of this run."""
+    """A function of ``contestants.py``, and what its environment needs: nothing means the one of this run.
+
+    With ``table`` it finds a database that has the profiles already, made from the lines before anything is measured.
+    """
 
     name: str
     function: str
     requirements: tuple[str, ...] = ()
     gzip: bool = True
     lines: bool = False
+    table: bool = False
 
 
 OURS = Contestant("ours", "ours")
 BUSY = Contestant("ours beside a busy thread", "ours_beside_a_busy_thread")
 DOWNLOAD = Contestant("plain download", "plain_download")
 READ_JSON = Contestant("read_json", "read_json", lines=True)
+TYPED_VIEW = Contestant("typed view", "typed_view", table=True)
+TYPED_TABLE = Contestant("typed table", "typed_table", table=True)
+DETECTED = Contestant("read_json, detected columns", "detected_columns", lines=True)
 PEERS = {
     "utils": Contestant("mixpanel-utils, list", "mixpanel_utils", ("mixpanel-utils>=2.2,<3",), gzip=False),
     "headless": Contestant("mixpanel-headless, list", "mixpanel_headless", ("mixpanel-headless>=0.4,<0.6",)),
@@ -235,6 +242,17 @@ SCENARIOS = {
             ratio(measure, f"ours, DuckDB {version}", f"read_json, DuckDB {version}")
             for version in _VERSIONS
             for measure in ("wall", "file_mb")
+        ),
+    ),
+    "typed": Scenario(
+        "typed columns of 1,000,000 profiles of 1 KB",
+        against(Server(1_000_000), TYPED_VIEW, TYPED_TABLE, DETECTED),
+        (
+            ratio("wall", TYPED_VIEW.name, DETECTED.name),
+            ratio("wall", TYPED_TABLE.name, DETECTED.name),
+            ratio("cpu", TYPED_TABLE.name, DETECTED.name),
+            peak(TYPED_VIEW.name),
+            peak(TYPED_TABLE.name),
         ),
     ),
     "busy": Scenario(

@@ -51,6 +51,11 @@ def test_the_report_shows_tables_and_pictures(report):
     assert "1,000" in (folder / "growth.svg").read_text()
 
 
+def test_typed_columns_are_measured_against_detected_ones(tmp_path):
+    text = benchmark("typed", "--quick", "--json", tmp_path / "raw.json")
+    assert "wall: typed table / read_json, detected columns" in text
+
+
 def test_a_later_run_completes_the_figures_of_an_earlier_one(report, tmp_path):
     folder, _ = report
     raw = tmp_path / "raw.json"
