@@ -14,6 +14,8 @@ __all__ = ["facts", "grid", "note", "stated"]
 _DOTS = {"complete": "#2e9b57", "incomplete": "#d9820f", "running": "#3b82d6"}
 _CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
 _NUMBER = "text-align:right;vertical-align:top;padding:2px 14px 2px 0"
+_TABLE = '<table style="color:inherit;margin:2px 0 8px 0">'
+_SHORT = 24
 
 
 def stated(name: str, state: str) -> str:
@@ -33,14 +35,14 @@ def facts(values: Mapping[str, str]) -> str:
         f'<tr><th style="{_CELL}">{escape(name)}</th><td style="{_CELL}">{escape(value)}</td></tr>'
         for name, value in values.items()
     )
-    return f"<table>{''.join(rows)}</table>"
+    return f"{_TABLE}{''.join(rows)}</table>"
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> str:
     """Set rows under a header; numbers to the right, nothing for ``None``."""
-    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in header)
+    head = "".join(f'<th style="{_CELL};white-space:nowrap">{escape(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"{_TABLE}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def note(text: str) -> str:
@@ -51,4 +53,6 @@ def note(text: str) -> str:
 def _cell(value: str | int | None) -> str:
     if isinstance(value, int):
         return f'<td style="{_NUMBER}">{value:,}</td>'
-    return f'<td style="{_CELL}">{escape(value or "")}</td>'
+    text = value or ""
+    wrap = ";white-space:nowrap" if len(text) <= _SHORT else ""
+    return f'<td style="{_CELL}{wrap}">{escape(text)}</td>'

@@ -10,7 +10,7 @@ from .errors import IncompleteFetchError
 from .frames import Readable
 from .markup import facts, note, stated
 from .typed import TypedColumns, TypingOptions, typed_columns
-from .wording import MOST_ERRORS, ODDITIES, page_list, pages_text, work_text
+from .wording import MOST_ERRORS, ODDITIES, error_text, page_list, pages_text, work_text
 
 if TYPE_CHECKING:
     from .frames import Connect
@@ -168,8 +168,8 @@ class ParallelProfileFetchResult(Readable):
         }
         if self.failed_pages:
             values["missing pages"] = page_list(self.failed_page_indices)
-            values |= {f"page {index}": error for index, error in self.errors[:MOST_ERRORS]}
+            values["errors"] = "; ".join(error_text(*each) for each in self.errors[:MOST_ERRORS])
         odd = "; ".join(f"{getattr(self, name):,} {what}" for name, what in ODDITIES.items() if getattr(self, name))
-        parts = [stated(self.table, "complete" if self.is_complete else "incomplete"), facts(values)]
+        parts = [stated(f"Table {self.table}", "complete" if self.is_complete else "incomplete"), facts(values)]
         parts += map(note, (*filter(None, [odd]), *self.notices))
         return "".join(parts if self.is_complete else [*parts, note(self.summary())])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-__all__ = ["MOST_ERRORS", "ODDITIES", "duration", "page_list", "pages_text", "work_text"]
+__all__ = ["MOST_ERRORS", "ODDITIES", "duration", "error_text", "page_list", "pages_text", "work_text"]
 
 # Missing pages whose errors are shown one by one; of more, the indices are listed.
 MOST_ERRORS = 5
@@ -69,4 +69,14 @@ def work_text(requests: int, retries: int, waited: float) -> str:
         '42 requests, 1 of them repeated'
     """
     waits = f"; {duration(waited)} spent waiting for the server's limits" if waited >= 0.5 else ""
-    return f"{requests:,} requests, {retries:,} of them repeated{waits}"
+    return f"{requests:,} {'request' if requests == 1 else 'requests'}, {retries:,} of them repeated{waits}"
+
+
+def error_text(page: int, error: str) -> str:
+    """Say what is wrong with a missing page; most errors name their page themselves.
+
+    Example:
+        >>> error_text(7, "Page 7: status 500"), error_text(8, "not tried")
+        ('page 7: status 500', 'page 8: not tried')
+    """
+    return f"page {page}: {error.removeprefix(f'Page {page}: ')}"

@@ -220,6 +220,18 @@ def test_another_value_is_refused(progress):
         progress_display(progress, heard=False)
 
 
+def test_a_lock_that_ctrl_c_left_locked_inside_tqdm_holds_up_nobody(stderr):
+    stream = stderr(terminal=True)
+    lock = tqdm.std.TqdmDefaultWriteLock()
+    with lock:
+        drawing = threading.Thread(target=lambda: progress_display("auto", heard=False).planned(PLAN))
+        drawing.start()
+        drawing.join(5)
+        assert not drawing.is_alive()
+    drawing.join()
+    assert "2/10 pages" in stream.getvalue()
+
+
 def test_no_thread_of_tqdm_stays(stderr, sim):
     stderr(terminal=True)
     fetch(sim, ":memory:")

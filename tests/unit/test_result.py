@@ -91,8 +91,7 @@ def test_a_notebook_shows_what_is_missing_and_how_to_go_on():
     shown = result._repr_html_()
     assert "</span> incomplete</div>" in shown
     assert "2 of 3 pages" in shown
-    assert "page 2</th>" in shown
-    assert "&lt;b&gt;no&lt;/b&gt;" in shown
+    assert ">page 2: &lt;b&gt;no&lt;/b&gt;</td>" in shown
     assert "started &lt;over&gt;" in shown
     assert "4 rows of profiles that came on more than one page" in shown
     assert "run the same fetch again to go on" in shown

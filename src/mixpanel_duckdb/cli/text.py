@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..wording import MOST_ERRORS, ODDITIES, page_list, pages_text, work_text
+from ..wording import MOST_ERRORS, ODDITIES, error_text, page_list, pages_text, work_text
 
 if TYPE_CHECKING:
     from ..result import ParallelProfileFetchResult
@@ -54,7 +54,7 @@ def result_text(result: ParallelProfileFetchResult, database: str, told: Collect
     work = work_text(result.requests, result.retries, result.waited_seconds)
     lines = [result.summary(), f"Database {database}: {pages}; {work}."]
     lines += [f"  {getattr(result, name):,} {what}" for name, what in ODDITIES.items() if getattr(result, name)]
-    lines += [f"  page {index}: {error}" for index, error in result.errors[:MOST_ERRORS]]
+    lines += [f"  {error_text(index, error)}" for index, error in result.errors[:MOST_ERRORS]]
     if len(result.errors) > MOST_ERRORS:
         lines.append(f"  missing pages: {page_list(result.failed_page_indices)}")
     lines += [f"  {notice}" for notice in result.notices if notice not in told]

@@ -6,6 +6,7 @@ tqdm draws; the figures are the tally's, since tqdm would count waits and what a
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -70,4 +71,7 @@ def _tqdm() -> Any:
     class Bar(tqdm):  # type: ignore[misc]
         monitor_interval = 0  # no thread that outlives the run
 
+    # tqdm's own lock is one for the whole process, and a Ctrl-C inside it leaves it locked: the next bar that another
+    # thread draws would wait for ever.
+    Bar.set_lock(threading.RLock())
     return Bar
