@@ -120,7 +120,7 @@ def _sample(entry: Entry, python: Path, place: dict[str, str], folder: Path) -> 
         raise RuntimeError(f"{entry.label}: {told['rows']} rows of {entry.server.profiles}")
     file_mb = database.stat().st_size / 1e6 if database.exists() else None
     shutil.rmtree(folder)
-    return Sample(told["rows"], usage.wall, told["seconds"], usage.cpu, usage.peak_mb, file_mb)
+    return Sample(told["rows"], usage.wall, told["seconds"], usage.cpu, usage.peak_mb, file_mb, told["held"])
 
 
 def _command(function: str, job: dict[str, str], python: Path = Path(sys.executable)) -> list[str]:

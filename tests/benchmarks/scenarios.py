@@ -23,6 +23,7 @@ class Contestant:
 
 OURS = Contestant("ours", "ours")
 BUSY = Contestant("ours beside a busy thread", "ours_beside_a_busy_thread")
+IN_A_LOOP = Contestant("ours in a thread of an event loop", "ours_from_an_event_loop")
 DOWNLOAD = Contestant("plain download", "plain_download")
 READ_JSON = Contestant("read_json", "read_json", lines=True)
 TYPED_VIEW = Contestant("typed view", "typed_view", table=True)
@@ -74,6 +75,7 @@ class Sample:
     cpu: float
     peak_mb: float
     file_mb: float | None
+    held: float | None = None
 
     @property
     def per_million(self) -> float:
@@ -259,6 +261,11 @@ SCENARIOS = {
         "200,000 profiles beside a thread that burns processor time",
         against(Server(200_000), OURS, BUSY),
         (ratio("seconds", BUSY.name, "ours", at_most=2.0),),
+    ),
+    "event-loop": Scenario(
+        "100,000 profiles, no latency, in a thread of a running event loop",
+        against(Server(100_000), IN_A_LOOP),
+        (Figure("longest hold of the loop, ms", lambda samples: 1000 * (samples[IN_A_LOOP.name].held or 0.0), 50),),
     ),
     "growth": Scenario(
         "from 50,000 to 1,000,000 profiles",
