@@ -7,15 +7,18 @@ author = "The mixpanel-duckdb authors"
 project_copyright = "2026, the mixpanel-duckdb authors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"mixpanel-duckdb {__version__}"
 html_static_path = ["_static"]
+html_css_files = ["notebooks.css"]
 html_show_sourcelink = False
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 3
+# The notebooks were run by tests/notebooks/refresh.py, and are run again by a test; here they are only set.
+nb_execution_mode = "off"
 # Single backticks in docstrings are code.
 default_role = "code"
 
