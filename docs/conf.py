@@ -36,11 +36,11 @@ nitpick_ignore_regex = [
     ("py:.*", r"mixpanel_duckdb\.(query|rate_limit|typed)\.\w+"),
     (
         "py:.*",
-        r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|collections|datetime|os|pathlib|random|types|typing|annotated_types)\..*",
+        r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|dlt|collections|datetime|os|pathlib|random|types|typing|annotated_types)\..*",
     ),
     (
         "py:.*",
-        r"(Any|Callable|Mapping|Sequence|Iterable|Iterator|Collection|Literal|Self|Unpack|Path|SecretStr|datetime)",
+        r"(Any|Callable|DltResource|Mapping|Sequence|Iterable|Iterator|Collection|Literal|Self|Unpack|Path|SecretStr|datetime)",
     ),
     ("py:.*", r"(bool|bytes|dict|float|int|list|object|range|str|tuple.*|None|ValueError|BaseException|Exception)"),
 ]

@@ -1,5 +1,6 @@
 """What every test has: a database path, and a check that no thread outlives it."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+# Nothing that a test uses may call home.
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 _GRACE = 3.0
 # Threads of a server that several tests share come and go with its connections.
 _SHARED = ("simulator", "Thread-")

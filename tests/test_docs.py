@@ -141,7 +141,8 @@ def test_the_storage_page_lists_every_setting_of_our_connections():
     assert dict(rows) == _SETTINGS
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+# The examples for loaders run where their tools are: tests/loaders/test_examples.py.
+@pytest.mark.parametrize("code", [each for each in blocks("python") if not each.id.startswith("docs/loaders.md")])
 def test_python_in_the_documents_runs(code, project, capsys):
     needed = [package for call, package in ((".df()", "pandas"), (".pl()", "polars"), (".arrow()", "pyarrow"))
               if call in code]  # fmt: skip

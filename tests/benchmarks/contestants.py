@@ -182,6 +182,19 @@ def dlt_pipeline(job):
                 for profile in page
             ]
 
+    return _loaded(job, profiles())
+
+
+def ours_through_dlt(job):
+    """This package's resource, into the same destination."""
+    from mixpanel_duckdb.integrations.dlt import mixpanel_profiles
+
+    return _loaded(job, mixpanel_profiles(progress=False))
+
+
+def _loaded(job, resource):
+    import dlt
+
     started = perf_counter()
     pipeline = dlt.pipeline(
         "profiles",
@@ -189,7 +202,7 @@ def dlt_pipeline(job):
         dataset_name="people",
         pipelines_dir=os.path.dirname(job["database"]),
     )
-    pipeline.run(profiles()).raise_on_failed_jobs()
+    pipeline.run(resource).raise_on_failed_jobs()
     return pipeline.last_trace.last_normalize_info.row_counts["profiles"], perf_counter() - started
 
 

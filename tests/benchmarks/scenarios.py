@@ -35,6 +35,7 @@ PEERS = {
     "hand": Contestant("script by hand", "by_hand", ("requests", "pandas", "duckdb>=2,<3")),
     "dlt": Contestant("dlt", "dlt_pipeline", ("dlt[duckdb]>=1.20,<2", "requests")),
 }
+THROUGH_DLT = Contestant("ours through dlt", "ours_through_dlt", ("dlt[duckdb,parquet]>=1.20,<2", *OURS_NEEDS))
 _VERSIONS = {version: (f"duckdb~={version}.0", *OURS_NEEDS) for version in ("1.5", "2.0")}
 
 
@@ -205,6 +206,15 @@ SCENARIOS = {
             ratio("wall", "ours", PEERS["headless"].name),
             ratio("wall", "ours", PEERS["hand"].name, at_most=1 / 5),
             ratio("wall", "ours", PEERS["dlt"].name, at_most=1 / 15),
+        ),
+    ),
+    "dlt": Scenario(
+        "100,000 profiles of 1 KB, no latency, into a DuckDB of dlt's",
+        against(Server(100_000), THROUGH_DLT, PEERS["dlt"], OURS),
+        (
+            ratio("wall", THROUGH_DLT.name, PEERS["dlt"].name, at_most=1 / 4),
+            ratio("wall", THROUGH_DLT.name, "ours"),
+            peak(THROUGH_DLT.name),
         ),
     ),
     "hundred-pages": Scenario(
