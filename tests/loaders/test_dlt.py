@@ -157,6 +157,19 @@ def test_resources_of_other_names_share_a_file_and_a_source(pipeline, resource_o
     assert tables(database) == {"profiles", "few"}
 
 
+def test_it_goes_through_a_transformer_and_through_dlts_own_threads(pipeline, resource_of, tmp_path):
+    @dlt.transformer(name="ids")
+    def ids(batch):
+        yield batch.select(["distinct_id"])
+
+    with Simulator(PEOPLE) as sim:
+        pipeline.run([resource_of(sim) | ids, resource_of(sim).with_name("side_by_side").parallelize()])
+    assert loaded(tmp_path, "side_by_side") == served(PEOPLE)
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute("SELECT count(DISTINCT distinct_id) FROM people.ids").fetchall()
+    assert found == [(len(PEOPLE),)]
+
+
 def test_what_dlt_has_to_say_of_our_json_is_said_once_a_run(pipeline, resource_of, heard, monkeypatch):
     monkeypatch.setattr("mixpanel_duckdb.integrations.dlt._BATCH_ROWS", 10)
     with Simulator(PEOPLE) as sim:
