@@ -69,6 +69,8 @@ def test_a_type_fits_and_gives_every_value_back(given, kind):
         ([{}], "JSON"),
         ([[1], {"x": 1}], "JSON"),
         ([None], "JSON"),
+        ([{"a\0b": {"x": [1]}}], "JSON"),
+        ([{"": {"x": [1]}}], "JSON"),
     ],
 )
 def test_what_fits_no_type_stays_json_as_sent(given, kind):

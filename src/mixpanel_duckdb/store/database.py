@@ -19,7 +19,7 @@ import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
 
-__all__ = ["Database", "atomic", "connecting", "literal", "only_row", "quote", "storage_errors"]
+__all__ = ["Database", "atomic", "connecting", "hush", "literal", "only_row", "quote", "storage_errors"]
 
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
@@ -44,6 +44,14 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def hush(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep DuckDB from drawing a progress bar, which it does on standard output when a statement takes 2 seconds.
+
+    It does so on connections (not on cursors) of what it takes for an interactive Python, ``python -m`` included.
+    """
+    connection.execute("SET enable_progress_bar = false")
+
+
 @contextmanager
 def storage_errors(doing: str) -> Iterator[None]:
     """Turn DuckDB's errors into ours.
@@ -54,9 +62,16 @@ def storage_errors(doing: str) -> Iterator[None]:
     Raises:
         DatabaseLockedError: Another process has the file open; names its pid.
         StorageError: Anything else that DuckDB or the file system refuses.
+        KeyboardInterrupt: Ctrl-C came during a statement, which DuckDB tells in errors of its own.
     """
     try:
         yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
     except duckdb.Error as error:
         text = str(error)
         if "Conflicting lock" in text or "lock on file" in text:

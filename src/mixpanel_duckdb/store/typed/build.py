@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from ...errors import UnsuitableTableError
-from ..database import atomic, literal, only_row, quote
+from ..database import atomic, hush, literal, only_row, quote
 from ..journal import PREFIX
 from ..publish import COLUMNS
 from .extract import extraction
@@ -61,6 +61,7 @@ def make_typed(
     Raises:
         UnsuitableTableError: There is no such table, it has other columns, or ``into`` is something else already.
     """
+    hush(cursor)
     _check_source(cursor, table)
     _check_target(cursor, into)
     found = read_properties(cursor, table)

@@ -14,7 +14,7 @@ import duckdb
 from ..database import literal, only_row, quote
 from .extract import extraction
 from .kinds import Kind, kind_of
-from .shape import MOST_FIELDS, Shape
+from .shape import MOST_FIELDS, Shape, is_record
 
 __all__ = ["MOST_LEVELS", "Properties", "read_properties"]
 
@@ -100,17 +100,18 @@ def _look_inside(cursor: duckdb.DuckDBPyConnection, table: str, shapes: dict[str
         if not places:
             return
         exploded = f"""
-            SELECT place, unnest(CASE WHEN {_IS_OBJECT} THEN json_keys(value) END) AS name,
-                   unnest((CASE WHEN {_IS_OBJECT} THEN value->'$.*' ELSE value->'$[*]' END)::VARCHAR[]) AS value
-            FROM ({level})
+            SELECT place, unnest(names) AS name, unnest(elements) AS value,
+                   coalesce(list_unique(names) < len(names), false) AS repeats
+            FROM (SELECT place, CASE WHEN {_IS_OBJECT} THEN json_keys(value) END AS names,
+                         (CASE WHEN {_IS_OBJECT} THEN value->'$.*' ELSE value->'$[*]' END)::VARCHAR[] AS elements
+                  FROM ({level}))
         """
-        few = f"{_counted(exploded, 'place, name')} QUALIFY count(*) OVER (PARTITION BY place) <= {_MOST_GROUPS}"
-        for place, name, kind, count in cursor.execute(few).fetchall():
+        counted = _counted(exploded, "place, name, repeats")
+        few = f"{counted} QUALIFY count(*) OVER (PARTITION BY place) <= {_MOST_GROUPS}"
+        for place, name, repeats, kind, count in cursor.execute(few).fetchall():
+            places[place].repeats |= repeats
             _inside(places[place], name).kinds[Kind(kind)] += count
-        _count_repeats(cursor, level, places)
-        inner = [
-            (place, name, shape) for place, name, shape in _insides(places) if shape.kind in (Kind.OBJECT, Kind.LIST)
-        ]
+        inner = [inside for inside in _insides(places) if inside[2].kind in (Kind.OBJECT, Kind.LIST)]
         level = _next_level(exploded, [(place, name) for place, name, _ in inner])
         places = [shape for _, _, shape in inner]
 
@@ -136,15 +137,6 @@ def _next_level(exploded: str, wanted: list[tuple[int, str | None]]) -> str:
     """
 
 
-def _count_repeats(cursor: duckdb.DuckDBPyConnection, level: str, places: list[Shape]) -> None:
-    if not any(shape.kind is Kind.OBJECT for shape in places):
-        return
-    names = f"SELECT place, json_keys(value) AS names FROM ({level}) WHERE {_IS_OBJECT}"
-    sql = f"SELECT place, count(*) FROM ({names}) WHERE list_unique(names) < len(names) GROUP BY place"
-    for place, count in cursor.execute(sql).fetchall():
-        places[place].repeats += count
-
-
 def _inside(shape: Shape, name: str | None) -> Shape:
     if name is not None:
         return shape.fields.setdefault(name, Shape())
@@ -153,7 +145,9 @@ def _inside(shape: Shape, name: str | None) -> Shape:
 
 
 def _insides(places: list[Shape]) -> Iterator[tuple[int, str | None, Shape]]:
+    """Give what is inside of lists and records; an object that will be JSON is not worth a look."""
     for number, shape in enumerate(places):
-        yield from ((number, name, inner) for name, inner in sorted(shape.fields.items()))
+        if is_record(shape):
+            yield from ((number, name, inner) for name, inner in sorted(shape.fields.items()))
         if shape.element is not None:
             yield number, None, shape.element

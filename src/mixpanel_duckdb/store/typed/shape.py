@@ -12,7 +12,7 @@ from typing import Any
 
 from .kinds import TIME_FORMATS, Kind
 
-__all__ = ["MOST_FIELDS", "Shape", "folded", "structure", "time_format"]
+__all__ = ["MOST_FIELDS", "Shape", "folded", "is_record", "structure", "time_format"]
 
 # Wider objects are maps rather than records: a STRUCT of them helps nobody.
 MOST_FIELDS = 100
@@ -30,13 +30,13 @@ class Shape:
         kinds: How many values of each kind.
         fields: If all values are objects: the shapes of their fields by name.
         element: If all are lists: the shape of their elements.
-        repeats: Objects that have a name twice.
+        repeats: Whether an object has a name twice.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     fields: dict[str, Shape] = field(default_factory=dict)
     element: Shape | None = None
-    repeats: int = 0
+    repeats: bool = False
 
     @property
     def rows(self) -> int:
@@ -68,7 +68,7 @@ def structure(shape: Shape) -> Any:
     if not present:
         return "JSON"
     if shape.kind is Kind.OBJECT:
-        return {name: structure(each) for name, each in sorted(shape.fields.items())} if _is_record(shape) else "JSON"
+        return {name: structure(each) for name, each in sorted(shape.fields.items())} if is_record(shape) else "JSON"
     if shape.kind is Kind.LIST:
         return [structure(shape.element or Shape())]
     if shape.kind is Kind.BOOLEAN:
@@ -95,13 +95,7 @@ def folded(name: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
-def _integer_type(present: set[Kind]) -> str:
-    if present <= {*_EXACT, Kind.BIGINT}:
-        return "BIGINT"
-    return "UBIGINT" if present <= {Kind.EXACT_INTEGER, Kind.UBIGINT} else "HUGEINT"
-
-
-def _is_record(shape: Shape) -> bool:
+def is_record(shape: Shape) -> bool:
     """Whether every object has every field once, so that a NULL in the STRUCT can only be a null of the object."""
     names = shape.fields
     return (
@@ -111,3 +105,9 @@ def _is_record(shape: Shape) -> bool:
         and all(name and "\0" not in name for name in names)
         and len({folded(name) for name in names}) == len(names)
     )
+
+
+def _integer_type(present: set[Kind]) -> str:
+    if present <= {*_EXACT, Kind.BIGINT}:
+        return "BIGINT"
+    return "UBIGINT" if present <= {Kind.EXACT_INTEGER, Kind.UBIGINT} else "HUGEINT"
