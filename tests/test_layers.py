@@ -16,7 +16,7 @@ ORDER = [
     "trace", "control", "credentials", "integrations.headless_sdk", "integrations.headless",
     "wire", "query", "limits", "rate_limit", "retry", "page",
     "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "timeline", "progress",
-    "display", "frames", "typed", "result",
+    "display", "frames", "typed", "files", "result",
     "source", "plan", "budget", "writer", "download", "run", "fetcher", "api", "__init__", "integrations", "simulator",
     "cli", "__main__",
 ]  # fmt: skip

@@ -35,9 +35,11 @@ from .errors import (
     StorageError,
     TableExistsError,
     UnreadableAnswerError,
+    UnsuitableFileError,
     UnsuitableTableError,
 )
 from .fetcher import ParallelProfileFetcher
+from .files import ExportedTable, export_table
 from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
 from .query import ProfileQuery
 from .rate_limit import RateLimiter
@@ -54,6 +56,7 @@ __all__ = [
     "CredentialsError",
     "DatabaseLockedError",
     "EngageError",
+    "ExportedTable",
     "FetchEstimate",
     "FetchObserver",
     "FetchPlan",
@@ -81,8 +84,10 @@ __all__ = [
     "TypedColumn",
     "TypedColumns",
     "UnreadableAnswerError",
+    "UnsuitableFileError",
     "UnsuitableTableError",
     "__version__",
+    "export_table",
     "fetch_profiles",
     "fetch_timeline",
     "list_fetches",

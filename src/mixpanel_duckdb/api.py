@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -23,9 +22,7 @@ from .store.publish import IfExists
 from .timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
-    import duckdb
-
-    Database = str | os.PathLike[str] | duckdb.DuckDBPyConnection | ProfileStore
+    from .typed import Database
 
 __all__ = ["FetchEstimate", "fetch_profiles", "fetch_timeline", "list_fetches", "plan_fetch"]
 

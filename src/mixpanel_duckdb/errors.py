@@ -16,6 +16,7 @@
     ├── StorageError                DuckDB could not read or write               exit 5
     │   ├── TableExistsError        an existing table and no choice              exit 2
     │   ├── UnsuitableTableError    no such table, or not one for this           exit 2
+    │   ├── UnsuitableFileError     a file that exists, or of no known format    exit 2
     │   └── DatabaseLockedError     another process or run holds it
     ├── IncompleteFetchError        raised by ``result.raise_for_failures()``    exit 4
     └── FetchStopped                a stop was asked for while waiting
@@ -44,6 +45,7 @@ __all__ = [
     "StorageError",
     "TableExistsError",
     "UnreadableAnswerError",
+    "UnsuitableFileError",
     "UnsuitableTableError",
 ]
 
@@ -204,6 +206,13 @@ class UnsuitableTableError(StorageError):
     """A table that was named is not there, or is not one that this can be done with."""
 
     code = "unsuitable_table"
+    exit_code = 2
+
+
+class UnsuitableFileError(StorageError):
+    """A file that was named exists already, tells no format, or has no folder to be in."""
+
+    code = "unsuitable_file"
     exit_code = 2
 
 

@@ -2,8 +2,8 @@
 
 ``run`` is the one place where errors and signals become exit codes; ``talk`` is what is said and how loudly;
 ``options`` the flags that commands share; ``render`` chooses the progress that the room ``display`` draws; ``text`` the
-wording of results; ``profiles``, ``inspect``, ``typed``, ``demo`` and ``simulate`` the commands. What needs DuckDB,
-httpx or pydantic is imported inside a command, so that ``--help`` answers at once.
+wording of results; ``profiles``, ``inspect``, ``typed``, ``export``, ``demo`` and ``simulate`` the commands. What needs
+DuckDB, httpx or pydantic is imported inside a command, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import click
 
 from .._version import __version__
 from .demo import demo
+from .export import export
 from .inspect import plan, status
 from .profiles import profiles
 from .run import EXIT_CODES, Commands
@@ -47,5 +48,5 @@ def main() -> None:
     """Fetch every profile of a Mixpanel project into a DuckDB table: in parallel, resumable, proven complete."""
 
 
-for _command in (profiles, plan, status, typed, demo, simulate):
+for _command in (profiles, plan, status, typed, export, demo, simulate):
     main.add_command(_command)

@@ -13,13 +13,14 @@
 ``overview``    what a store shows of itself in a notebook
 ``profiles``    ``ProfileStore``: what the rest of the package talks to
 ``typed``       typed columns of a published table
+``files``       a table as a Parquet, CSV or NDJSON file
 ==============  =====================================================================================
 """
 
 from .database import connecting, storage_errors
 from .ingest import PageWriter
-from .profiles import OpenFetch, ProfileStore
-from .records import FetchRecord, FetchSpec
+from .profiles import ProfileStore
+from .records import FetchRecord, FetchSpec, OpenFetch
 from .stage import PageReceipt, PageWrite, StagedGroup
 
 __all__ = [

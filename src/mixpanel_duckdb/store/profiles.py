@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -23,50 +23,12 @@ from .ingest import PageWriter
 from .journal import PREFIX, Journal, Ownership, refuse_second_run
 from .overview import overview
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
-from .records import FetchRecord, FetchSpec
+from .records import FetchRecord, FetchSpec, OddRows, OpenFetch
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["OpenFetch", "ProfileStore"]
-
-
-@dataclass(frozen=True, slots=True)
-class OddRows:
-    """How many stored rows are not what a profile should be; see ``ParallelProfileFetchResult``."""
-
-    without_distinct_id: int = 0
-    without_properties: int = 0
-    unreadable_last_seen: int = 0
-    replaced_characters: int = 0
-    flattened_values: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class OpenFetch:
-    """A fetch that this run owns.
-
-    Args:
-        fetch_id: Its name in the journal.
-        staging: Its staging table.
-        spec: What is fetched.
-        token: Proof of ownership.
-        session_id: The server's session; ``None`` until page 0 was answered.
-        total: The server's total, likewise.
-        page_size: Profiles a page, likewise.
-        as_of_timestamp: Moment that ``behaviors`` are evaluated at.
-        committed: Rows of each committed page.
-    """
-
-    fetch_id: str
-    staging: str
-    spec: FetchSpec
-    token: str
-    session_id: str | None = None
-    total: int | None = None
-    page_size: int | None = None
-    as_of_timestamp: int | None = None
-    committed: tuple[tuple[int, int], ...] = ()
+__all__ = ["ProfileStore"]
 
 
 class ProfileStore:
@@ -75,6 +37,9 @@ class ProfileStore:
     Args:
         database: A path (created if missing), ``":memory:"``, or your own ``DuckDBPyConnection``, which is used
             through cursors and never closed.
+
+    Attributes:
+        tuned: Whether the settings of the database are this store's to change.
 
     Raises:
         DatabaseLockedError: Another process has the file open.
@@ -88,6 +53,7 @@ class ProfileStore:
 
     def __init__(self, database: str | os.PathLike[str] | duckdb.DuckDBPyConnection = IN_MEMORY) -> None:
         self._database = Database(database)
+        self.tuned = self._database.tuned
         self._cursor = self._database.cursor()
         self._journal = Journal(self._cursor)
 

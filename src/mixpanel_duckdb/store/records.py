@@ -1,4 +1,4 @@
-"""What is said of one fetch: the spec that it is compared by, and the record that the journal gives of it."""
+"""What is said of one fetch: the spec that it is compared by, what its run holds, what the journal tells of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["FetchRecord", "FetchSpec"]
+__all__ = ["FetchRecord", "FetchSpec", "OddRows", "OpenFetch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,44 @@ class FetchSpec:
     query: str
     project_id: str = ""
     host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OddRows:
+    """How many stored rows are not what a profile should be; see ``ParallelProfileFetchResult``."""
+
+    without_distinct_id: int = 0
+    without_properties: int = 0
+    unreadable_last_seen: int = 0
+    replaced_characters: int = 0
+    flattened_values: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFetch:
+    """A fetch that this run owns.
+
+    Args:
+        fetch_id: Its name in the journal.
+        staging: Its staging table.
+        spec: What is fetched.
+        token: Proof of ownership.
+        session_id: The server's session; ``None`` until page 0 was answered.
+        total: The server's total, likewise.
+        page_size: Profiles a page, likewise.
+        as_of_timestamp: Moment that ``behaviors`` are evaluated at.
+        committed: Rows of each committed page.
+    """
+
+    fetch_id: str
+    staging: str
+    spec: FetchSpec
+    token: str
+    session_id: str | None = None
+    total: int | None = None
+    page_size: int | None = None
+    as_of_timestamp: int | None = None
+    committed: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

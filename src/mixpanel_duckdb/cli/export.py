@@ -1,0 +1,76 @@
+"""``mp-fetch export``: a table as a file for other tools."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import database_option, json_option, verbose_option
+from .talk import Talk
+
+if TYPE_CHECKING:
+    from ..files import ExportedTable
+    from ..store.files import Format
+
+__all__ = ["export"]
+
+STANDARD_OUTPUT = "-"
+_EPILOG = """\b
+Examples:
+  mp-fetch export profiles profiles.parquet
+  mp-fetch export profiles_typed profiles.csv.gz --replace
+  mp-fetch export profiles - --format ndjson | head
+
+The file appears, or is replaced, only when it is complete.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Write a table to a Parquet, CSV or NDJSON file.")
+@click.argument("table")
+@click.argument("file")
+@database_option("DuckDB file with the table; it is never made.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "csv", "ndjson"]),
+    help="Default: what the ending of FILE tells (.parquet, .csv, .ndjson, .jsonl; also .csv.gz, .ndjson.zst ...).",
+)
+@click.option("--replace", is_flag=True, help="Replace an existing file once the new one is complete.")
+@json_option
+@verbose_option
+@click.pass_obj
+def export(talk: Talk, /, *, table: str, file: str, database: str, form: Format | None, replace: bool) -> None:
+    """Write TABLE, which may be any table or view, to FILE, or to standard output if that is "-"."""
+    from ..files import export_table  # noqa: PLC0415 - --help needs no DuckDB
+
+    with talk.listening():
+        if file == STANDARD_OUTPUT:
+            _print(talk, table, database, form)
+            return
+        done = export_table(database, table, file, format=form, replace=replace)
+    talk.result(done.to_dict(), _sentence(done))
+
+
+def _print(talk: Talk, table: str, database: str, form: Format | None) -> None:
+    """Give a finished file's bytes, so that a table that cannot be read prints nothing."""
+    from ..files import export_table  # noqa: PLC0415 - --help needs no DuckDB
+
+    if form not in ("csv", "ndjson"):
+        raise click.UsageError('"-" needs --format csv or --format ndjson.')
+    if talk.as_json:
+        raise click.UsageError('--json and "-" exclude each other: both are for standard output.')
+    with tempfile.TemporaryDirectory(prefix="mp-fetch-") as folder:
+        file = Path(folder, "table")
+        export_table(database, table, file, format=form)
+        with file.open("rb") as rows:
+            shutil.copyfileobj(rows, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+
+
+def _sentence(done: ExportedTable) -> str:
+    return f"{done.file}: {done.rows:,} rows of {done.table} as {done.format}, {done.bytes / 1e6:,.1f} MB."
