@@ -243,6 +243,7 @@ def test_what_tqdm_warns_of_in_a_notebook_is_not_the_users_problem():
         import sys, types
         shell = types.SimpleNamespace(config={"IPKernelApp": {}})
         sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
+        sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
         sys.modules["ipywidgets"] = None
         from mixpanel_duckdb.display import progress_display
         from mixpanel_duckdb.progress import FetchPlan
@@ -251,7 +252,7 @@ def test_what_tqdm_warns_of_in_a_notebook_is_not_the_users_problem():
         bar.close()
     """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "0/2 pages" in done.stderr
