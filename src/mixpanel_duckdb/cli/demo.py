@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import database_option, talk_options
+from .options import database_option, simulated_options, talk_options
 from .render import progress_for
 from .talk import Talk
 from .text import table_text
@@ -21,23 +21,13 @@ __all__ = ["demo"]
 
 PARALLEL, SEQUENTIAL = "demo_parallel", "demo_sequential"
 _PAGE_SIZE = 1000
-_EXAMPLE = f"""\
-SELECT properties->>'plan' AS plan, count(*) AS profiles, avg(try_cast(properties->>'mrr' AS DOUBLE)) AS mean_mrr
-FROM {PARALLEL} WHERE plan IS NOT NULL GROUP BY plan ORDER BY profiles DESC"""
-_DIFFERENCE = f"""\
-SELECT count(*) FROM ((FROM {PARALLEL} EXCEPT ALL FROM {SEQUENTIAL}) UNION ALL
-                      (FROM {SEQUENTIAL} EXCEPT ALL FROM {PARALLEL}))"""
 
 
 @click.command(short_help="See the whole job at work; no account needed.")
-@click.option("--profiles", type=click.IntRange(min=1), default=25_000, show_default=True, help="Number of profiles.")
-@click.option(
-    "--latency",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Seconds, give or take a fifth, that the simulated server needs for a page of 1,000 profiles.",
+@simulated_options(
+    least=1,
+    latency=1.0,
+    latency_help="Seconds, give or take a fifth, that the simulated server needs for a page of 1,000 profiles.",
 )
 @database_option("DuckDB file to leave behind; its demo tables are replaced.", default="mixpanel-demo.duckdb")
 @talk_options
@@ -99,28 +89,29 @@ def _fetch(talk: Talk, simulator: Simulator, database: str, *, parallel: bool) -
 def _report(
     database: str, slow: ParallelProfileFetchResult, fast: ParallelProfileFetchResult
 ) -> tuple[dict[str, Any], str]:
-    import duckdb  # noqa: PLC0415 - --help needs no DuckDB
+    from ..store.compare import compare_tables  # noqa: PLC0415 - --help needs no DuckDB
 
-    with duckdb.connect(database, read_only=True) as connection:
-        different = connection.execute(_DIFFERENCE).fetchall()[0][0]
-        answer = connection.execute(_EXAMPLE)
-        header, rows = [column[0] for column in answer.description or ()], answer.fetchall()
+    found = compare_tables(database, PARALLEL, SEQUENTIAL)
     speed_up = slow.duration_seconds / fast.duration_seconds
     path = Path(database)
-    same = "the same profiles, value for value" if not different else f"{different:,} rows that differ"
+    same = (
+        "the same profiles, value for value"
+        if not found.different_rows
+        else f"{found.different_rows:,} rows that differ"
+    )
     text = f"""  speed-up              {speed_up:6.1f} times
 
 {path} ({path.stat().st_size / 1e6:.1f} MB) holds {PARALLEL} and {SEQUENTIAL}: {fast.total_rows:,} rows each, {same}.
 
-{_EXAMPLE};
+{found.sql};
 
-{table_text(header, rows)}"""
+{table_text(found.columns, found.rows)}"""
     values = {
         "database": str(path.resolve()),
         "sequential": slow.to_dict(),
         "parallel": fast.to_dict(),
         "speed_up": speed_up,
-        "different_rows": different,
-        "example": {"sql": _EXAMPLE, "columns": header, "rows": rows},
+        "different_rows": found.different_rows,
+        "example": {"sql": found.sql, "columns": found.columns, "rows": found.rows},
     }
     return values, text

@@ -166,3 +166,25 @@ talk_options = _chain(
 def database_option(help_text: str, default: str | None = DEFAULT_DATABASE) -> Callable[[Decorated], Decorated]:
     """Give ``--database`` with a help text of the command's own."""
     return click.option("-d", "--database", default=default, show_default=bool(default), metavar="FILE", help=help_text)
+
+
+def simulated_options(*, least: int, latency: float, latency_help: str) -> Callable[[Decorated], Decorated]:
+    """Give what describes a simulated project: ``--profiles`` and ``--latency``."""
+    return _chain(
+        click.option(
+            "--profiles",
+            type=click.IntRange(min=least),
+            default=25_000,
+            show_default=True,
+            metavar="N",
+            help="Number of profiles.",
+        ),
+        click.option(
+            "--latency",
+            type=click.FloatRange(min=0),
+            default=latency,
+            show_default=True,
+            metavar="SECONDS",
+            help=latency_help,
+        ),
+    )

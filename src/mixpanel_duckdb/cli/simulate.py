@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import verbose_option
+from .options import simulated_options, verbose_option
 from .run import Terminated
 from .talk import Talk
 
@@ -29,17 +29,9 @@ Its first lines on standard output are the base URL and the environment variable
 
 
 @click.command(epilog=_EPILOG, short_help="Serve a simulated project, for your own tests.")
-@click.option("--profiles", type=click.IntRange(min=0), default=25_000, show_default=True, help="Number of profiles.")
+@simulated_options(least=0, latency=0.0, latency_help="Seconds before each answer.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one."
-)
-@click.option(
-    "--latency",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Seconds before each answer.",
 )
 @click.option(
     "--page-size",

@@ -14,6 +14,7 @@
 ``profiles``    ``ProfileStore``: what the rest of the package talks to
 ``typed``       typed columns of a published table
 ``files``       a table as a Parquet, CSV or NDJSON file
+``compare``     two tables side by side, for the demo
 ==============  =====================================================================================
 """
 

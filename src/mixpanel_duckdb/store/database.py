@@ -83,10 +83,6 @@ def storage_errors(doing: str) -> Iterator[None]:
         raise StorageError(f"Could not {doing}: {_first_sentence(text)}") from error
     except OSError as error:
         raise StorageError(f"Could not {doing}: {error.strerror or error}.") from error
-    except RuntimeError as error:
-        if "Query interrupted" in str(error):  # what DuckDB makes of Ctrl-C during a long statement
-            raise KeyboardInterrupt from None
-        raise
 
 
 @contextmanager

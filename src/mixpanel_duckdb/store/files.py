@@ -15,7 +15,7 @@ from typing import Literal
 import duckdb
 
 from ..errors import UnsuitableTableError
-from .database import literal, only_row, quote
+from .database import hush, literal, only_row, quote
 from .publish import COLUMNS
 
 __all__ = ["Compression", "Format", "copy_table"]
@@ -58,6 +58,7 @@ def copy_table(
     Raises:
         UnsuitableTableError: There is no such table or view.
     """
+    hush(connection)
     columns = _columns(connection, table)
     select = f"SELECT {_expressions(columns, form)} FROM {quote(table)}"
     options = {
