@@ -121,12 +121,16 @@ class TypedColumns(Readable):
         return {**values, "columns": [each.to_dict() for each in self.columns]}
 
     def summary(self) -> str:
-        """Say in a sentence what was made."""
+        """Say what was made, and what no column has."""
         what = "table" if self.materialized else "view"
         own = sum(each.column != "properties" for each in self.columns)
         text = f"{own:,} columns of {self.rows:,} profiles in {what} {self.table!r} in {self.duration_seconds:.1f} s."
         if own < len(self.columns):
             text += f" {len(self.columns) - own:,} properties that fewer profiles have are in column 'properties'."
+        if self.repeated_values:
+            text += f" {self.repeated_values:,} values have no column, because their object has the name twice."
+        if self.shapeless_rows:
+            text += f" {self.shapeless_rows:,} rows have properties that are no object."
         return text
 
     def __repr__(self) -> str:

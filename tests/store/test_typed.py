@@ -176,6 +176,7 @@ def test_a_repeated_name_counts_once_by_its_first_value():
         ("a", "BIGINT", 2, 0), ("b", "BIGINT", 1, 0), ("c", "JSON", 1, 0)
     ]  # fmt: skip
     assert made.repeated_values == 2
+    assert "2 values have no column" in made.summary()
     assert [row[1] for row in made.relation().fetchall()] == [1, 3, None]
     # As many values of x as objects, and yet not one in each.
     assert types('{"c": {"x": 1, "x": 2}}', {"c": {}}) == {"c": "JSON"}
@@ -184,6 +185,7 @@ def test_a_repeated_name_counts_once_by_its_first_value():
 def test_rows_whose_properties_are_no_object_are_counted():
     made = typed("[1]", "7", " \n{}", '"{"', {"a": 1})
     assert (made.rows, made.shapeless_rows, len(made.columns)) == (5, 3, 1)
+    assert "3 rows have properties that are no object" in made.summary()
     assert [row[1] for row in made.relation().fetchall()] == [None, None, None, None, 1]
 
 
