@@ -47,9 +47,11 @@ def literal(text: str) -> str:
 def hush(connection: duckdb.DuckDBPyConnection) -> None:
     """Keep DuckDB from drawing a progress bar, which it does on standard output when a statement takes 2 seconds.
 
-    It does so on connections (not on cursors) of what it takes for an interactive Python, ``python -m`` included.
+    It does so on connections (not on cursors) of what it takes for an interactive Python, ``python -m`` included. In a
+    notebook without ipywidgets it draws none, and refuses every setting of it.
     """
-    connection.execute("SET enable_progress_bar = false")
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("SET enable_progress_bar = false")
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def storage_errors(doing: str) -> Iterator[None]:
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except RuntimeError as error:
-        if str(error) == "Query interrupted":
+        if "Query interrupted" in str(error):
             raise KeyboardInterrupt from None
         raise
     except duckdb.Error as error:
