@@ -24,6 +24,7 @@ class Contestant:
 OURS = Contestant("ours", "ours")
 BUSY = Contestant("ours beside a busy thread", "ours_beside_a_busy_thread")
 IN_A_LOOP = Contestant("ours in a thread of an event loop", "ours_from_an_event_loop")
+EXPORTED = Contestant("ours, export_profiles", "ours_exported")
 DOWNLOAD = Contestant("plain download", "plain_download")
 READ_JSON = Contestant("read_json", "read_json", lines=True)
 TYPED_VIEW = Contestant("typed view", "typed_view", table=True)
@@ -231,6 +232,16 @@ SCENARIOS = {
         "100 pages of 1,000 at 0.3 s a page, against what else one could use",
         against(Server(100_000, latency=0.3), OURS, *PEERS.values()),
         tuple(ratio("wall", "ours", peer.name) for peer in PEERS.values()),
+    ),
+    "export": Scenario(
+        "41 pages of 1,000 at 0.3 s a page, profile by profile",
+        against(Server(41_000, latency=0.3), EXPORTED, DOWNLOAD, PEERS["headless"]),
+        (
+            ratio("seconds", EXPORTED.name, DOWNLOAD.name, at_most=1.08),
+            ratio("wall", EXPORTED.name, PEERS["headless"].name),
+            peak(EXPORTED.name),
+            peak(PEERS["headless"].name),
+        ),
     ),
     "pages-5000": Scenario(
         "500,000 profiles in pages of 5,000",
