@@ -15,6 +15,8 @@ from store.storing import fetch_rows, fill, page, rows_of
 ROWS = [b'{"$distinct_id":"n%d","$properties":{"n":%d,"text":"%s"}}' % (i, i, b"abc " * 40) for i in range(60)]
 OLDER = os.environ.get("MP_TEST_DUCKDB15_PYTHON")
 
+MORE_THAN_OUR_LIMIT = "SELECT strlen(string_agg(repeat('x', 1000000), '')) FROM range(300)"
+
 
 def state(connection):
     """Everything of a connection's instance that a guest could leave behind."""
@@ -121,6 +123,22 @@ def test_a_connection_that_outlives_ours_gets_its_settings_back(tmp_path):
         later = duckdb.connect(path)
     with later:
         assert state(later) == default
+        assert later.execute(MORE_THAN_OUR_LIMIT).fetchall() == [(300_000_000,)]
+
+
+def test_a_profile_too_large_for_our_memory_limit_is_stored_all_the_same(tmp_path):
+    text = "x" * 30_000_000
+    with ProfileStore(str(tmp_path / "large.duckdb")) as store:
+        fill(store, [page(0, "a", seen=text)])
+    with duckdb.connect(str(tmp_path / "large.duckdb")) as connection:
+        found = connection.execute("""SELECT strlen(properties->>'$."$last_seen"') FROM profiles""").fetchall()
+    assert found == [(len(text),)]
+
+
+def test_what_is_kept_in_memory_has_no_limit_of_ours():
+    with ProfileStore(":memory:") as store:
+        with store.reader()() as connection:
+            assert connection.execute(MORE_THAN_OUR_LIMIT).fetchall() == [(300_000_000,)]
 
 
 def test_new_files_hold_properties_in_zstd(tmp_path):

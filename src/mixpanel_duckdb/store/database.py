@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -21,12 +21,14 @@ from ..errors import DatabaseLockedError, StorageError
 
 __all__ = ["Database", "atomic", "connecting", "hush", "literal", "only_row", "quote", "storage_errors"]
 
+_Outcome = TypeVar("_Outcome")
+
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
 # Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
 # small ("vacuum") rewrites the whole table at the last checkpoint. Measured in docs/storage.md.
-_SETTINGS = {"memory_limit": "512MB", "threads": "1", "max_vacuum_tasks": "0"}
+_SETTINGS = {"memory_limit": "200MB", "threads": "1", "max_vacuum_tasks": "0"}
 
 
 def quote(name: str) -> str:
@@ -142,7 +144,8 @@ class Database:
     """
 
     def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
-        self.tuned = False
+        # What our settings were before.
+        self._before: dict[str, str] = {}
         self.path: str | None = None
         if isinstance(source, duckdb.DuckDBPyConnection):
             self._source = source
@@ -168,6 +171,23 @@ class Database:
         with storage_errors("use the database; was it closed?"):
             return _cursor(self.connection, self._home)
 
+    def with_room(self, work: Callable[[], _Outcome]) -> _Outcome:
+        """Do something; if our own memory limit is too tight for it, lift that for good and do it again.
+
+        A single profile of 30 MB, for one, takes a buffer of 256 MB to parse.
+
+        Args:
+            work: Leaves nothing behind when it fails.
+        """
+        try:
+            return work()
+        except duckdb.OutOfMemoryException:
+            if "memory_limit" not in self._before:
+                raise
+        with self.cursor() as cursor:
+            _set(cursor, "memory_limit", self._before.pop("memory_limit"))
+        return work()
+
     def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
         """Give a way to connect that outlives this object, for a result that is read later.
 
@@ -181,8 +201,9 @@ class Database:
     def close(self) -> None:
         """Close what was opened here; a caller's instance keeps none of our settings."""
         with suppress(duckdb.Error):
-            if self.tuned and self._on_disk and not _is_alone(self.connection):
-                for name in _SETTINGS:
+            if not (self._on_disk and _is_alone(self.connection)):
+                for name, value in self._before.items():
+                    _set(self.connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
                     self.connection.execute(f"RESET GLOBAL {name}")
         self.connection.close()
 
@@ -196,8 +217,10 @@ class Database:
     def _tune(self, connection: duckdb.DuckDBPyConnection) -> None:
         if _is_alone(connection):
             for name, value in _SETTINGS.items():
-                connection.execute(f"SET GLOBAL {name} = {literal(value)}")
-            self.tuned = True
+                if self._on_disk or name != "memory_limit":  # what is kept in memory must fit there
+                    (before,) = only_row(connection, f"SELECT current_setting({literal(name)})") or ("",)
+                    self._before[name] = str(before)
+                    _set(connection, name, value)
 
     def _stores_zstd(self) -> bool:
         """Whether this file's storage version can hold zstd; older files store such a column uncompressed."""
@@ -207,6 +230,10 @@ class Database:
         )
         found = re.match(r"v(\d+)\.(\d+)", str(row[0])) if row and row[0] else None
         return found is not None and (int(found[1]), int(found[2])) >= (1, 2)
+
+
+def _set(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
+    connection.execute(f"SET GLOBAL {name} = {literal(value)}")
 
 
 def _is_alone(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -34,6 +34,7 @@ class PageWriter:
         self._staging = staging
         self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
         self._groups = 0
+        self._database = database
         self._owner = database.cursor()
         with storage_errors("attach a database in memory"):
             self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
@@ -60,7 +61,7 @@ class PageWriter:
         self._groups += 1
         table = f"{self._memory}.group_{self._groups}"
         with storage_errors(f"read page {_indices(pages)}"):
-            return self._stager.stage(pages, table)
+            return self._database.with_room(lambda: self._stager.stage(pages, table))
 
     def commit(self, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
         """Store the accepted pages of some groups, rows and journal in one transaction.
@@ -74,8 +75,7 @@ class PageWriter:
         filled = [group for group in groups if group.accepted]
         with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
             if filled:
-                with atomic(self._cursor):
-                    self._append(filled)
+                self._database.with_room(lambda: self._append(filled))
             for group in groups:
                 self._cursor.execute(f"DROP TABLE {group.table}")
         return tuple(receipt for group in groups for receipt in group.receipts)
@@ -86,13 +86,14 @@ class PageWriter:
 
     def _append(self, groups: Sequence[StagedGroup]) -> None:
         rows = " UNION ALL ".join(_rows(group) for group in groups)
-        self._cursor.execute(f"INSERT INTO {quote(self._staging)} {rows}")
         entries = [self._entry(page, group.counted[page.page.index]) for group in groups for page in group.accepted]
         marks = f"({', '.join('?' * len(entries[0]))})"
-        self._cursor.execute(
-            f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
-            [value for entry in entries for value in entry],
-        )
+        with atomic(self._cursor):
+            self._cursor.execute(f"INSERT INTO {quote(self._staging)} {rows}")
+            self._cursor.execute(
+                f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
+                [value for entry in entries for value in entry],
+            )
 
     def _entry(self, write: PageWrite, found: Counted) -> list[object]:
         """The journal row of a page, in the order of its columns."""

@@ -185,7 +185,7 @@ class ProfileStore:
     def staged(self, fetch: OpenFetch) -> StagedRows:
         """Count what has arrived."""
         with storage_errors("count the rows"):
-            return count_staged(self._cursor, fetch.staging)
+            return self._database.with_room(lambda: count_staged(self._cursor, fetch.staging))
 
     def odd_rows(self, fetch: OpenFetch) -> OddRows:
         """Sum up, over the committed pages, what the result reports."""
@@ -200,16 +200,18 @@ class ProfileStore:
             if_exists: What to do with an existing table.
             staged: What :meth:`staged` said; without duplicates nothing is rewritten.
         """
-        table = fetch.spec.table
-        with storage_errors(f"publish {table!r}"):
-            done = [each for each in self._journal.records(table) if each.state == "complete"]
-            with atomic(self._cursor):
-                if staged.duplicates:
-                    drop_duplicates(self._cursor, fetch.staging)
-                publish(self._cursor, fetch.staging, table, if_exists)
-                self._journal.forget_history(done)
-                self._journal.closed(fetch.fetch_id, state="complete", note=None, pages=[])
+        with storage_errors(f"publish {fetch.spec.table!r}"):
+            self._database.with_room(lambda: self._publish(fetch, if_exists, staged))
         Ownership.release(fetch.token)
+
+    def _publish(self, fetch: OpenFetch, if_exists: IfExists, staged: StagedRows) -> None:
+        done = [each for each in self._journal.records(fetch.spec.table) if each.state == "complete"]
+        with atomic(self._cursor):
+            if staged.duplicates:
+                drop_duplicates(self._cursor, fetch.staging)
+            publish(self._cursor, fetch.staging, fetch.spec.table, if_exists)
+            self._journal.forget_history(done)
+            self._journal.closed(fetch.fetch_id, state="complete", note=None, pages=[])
 
     def leave(
         self,
