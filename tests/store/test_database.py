@@ -136,9 +136,8 @@ def test_a_profile_too_large_for_our_memory_limit_is_stored_all_the_same(tmp_pat
 
 
 def test_what_is_kept_in_memory_has_no_limit_of_ours():
-    with ProfileStore(":memory:") as store:
-        with store.reader()() as connection:
-            assert connection.execute(MORE_THAN_OUR_LIMIT).fetchall() == [(300_000_000,)]
+    with ProfileStore(":memory:") as store, store.reader()() as connection:
+        assert connection.execute(MORE_THAN_OUR_LIMIT).fetchall() == [(300_000_000,)]
 
 
 def test_new_files_hold_properties_in_zstd(tmp_path):

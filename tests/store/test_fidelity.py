@@ -216,7 +216,7 @@ VALUES = st.one_of(
     SEEN,
     SEEN.map(lambda seen: seen[:18] + '"'),
     SEEN.map(lambda seen: seen + "x"),
-    st.text(max_size=21),
+    st.text('{}",\\é T-:', max_size=21),
     st.none(),
     st.just({}),
 )
