@@ -10,6 +10,7 @@ import os
 import uuid
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,9 @@ def export_table(
         connection = stack.enter_context(closing(store.reader()()))
         stack.callback(_remove, written)
         with storage_errors(f"write {table!r} to {target}"):
-            rows = copy_table(connection, table, str(written), form, compression, ours=store.tuned)
+            rows = store.with_room(
+                partial(copy_table, connection, table, str(written), form, compression, ours=store.tuned)
+            )
             _keep(written)
             _check(target, replace=replace)
             size = written.stat().st_size

@@ -166,6 +166,11 @@ class Database:
     def _on_disk(self) -> bool:
         return self.path is not None and self.path != IN_MEMORY
 
+    @property
+    def tuned(self) -> bool:
+        """Whether the settings are ours."""
+        return bool(self._before)
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of its own to whoever works on another thread."""
         with storage_errors("use the database; was it closed?"):

@@ -40,6 +40,7 @@ class ProfileStore:
 
     Attributes:
         tuned: Whether the settings of the database are this store's to change.
+        with_room: Does something again without the memory limit of ours that was too tight for it.
 
     Raises:
         DatabaseLockedError: Another process has the file open.
@@ -53,7 +54,7 @@ class ProfileStore:
 
     def __init__(self, database: str | os.PathLike[str] | duckdb.DuckDBPyConnection = IN_MEMORY) -> None:
         self._database = Database(database)
-        self.tuned = self._database.tuned
+        self.tuned, self.with_room = self._database.tuned, self._database.with_room
         self._cursor = self._database.cursor()
         self._journal = Journal(self._cursor)
 
