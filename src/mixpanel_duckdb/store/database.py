@@ -28,7 +28,7 @@ IN_MEMORY = ":memory:"
 _STORAGE_VERSION = "v1.5.0"
 # Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
 # small ("vacuum") rewrites the whole table at the last checkpoint. Measured in docs/storage.md.
-_SETTINGS = {"memory_limit": "200MB", "threads": "1", "max_vacuum_tasks": "0"}
+_SETTINGS = {"memory_limit": "170MB", "threads": "1", "max_vacuum_tasks": "0"}
 
 
 def quote(name: str) -> str:

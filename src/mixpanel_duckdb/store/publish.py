@@ -17,6 +17,7 @@ from .database import only_row, quote
 __all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "publish"]
 
 IfExists = Literal["error", "replace", "merge"]
+_NAMES_AT_ONCE = 500_000
 COLUMNS = {"distinct_id": "VARCHAR", "properties": "JSON", "last_seen": "TIMESTAMP"}
 
 
@@ -73,13 +74,11 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
 
 
 def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
-    """Count rows and distinct profiles."""
-    row = only_row(
-        cursor,
-        f"SELECT count(*), count(DISTINCT distinct_id) + count(*) FILTER (distinct_id IS NULL) FROM {quote(staging)}",
-    )
-    assert row is not None  # noqa: S101 - an aggregate without groups has one row
-    return StagedRows(*row)
+    """Count rows and distinct profiles; the latter in parts, so that the memory for it does not grow with the table."""
+    (rows, named) = _one(cursor, f"SELECT count(*), count(distinct_id) FROM {quote(staging)}")
+    parts = 1 + rows // _NAMES_AT_ONCE
+    distinct = f"SELECT count(DISTINCT distinct_id) FROM {quote(staging)} WHERE hash(distinct_id) % {parts} = "
+    return StagedRows(rows, rows - named + sum(_one(cursor, f"{distinct}{part}")[0] for part in range(parts)))
 
 
 def drop_duplicates(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
@@ -122,6 +121,12 @@ def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exis
         return
     cursor.execute(f"DROP TABLE IF EXISTS {target}")
     cursor.execute(f"ALTER TABLE {source} RENAME TO {target}")
+
+
+def _one(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
+    row = only_row(cursor, sql)
+    assert row is not None  # noqa: S101 - an aggregate without groups has one row
+    return row
 
 
 def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
