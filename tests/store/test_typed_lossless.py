@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mixpanel_duckdb as md
@@ -105,6 +105,7 @@ def connection():
 
 @settings(max_examples=60, deadline=None)
 @given(profiles=st.lists(objects, max_size=6), materialize=st.booleans())
+@example(profiles=[{"a": float("inf"), "b": -float("inf"), "c": 1e308}, {"a": 1, "b": 2, "c": 3}], materialize=False)
 def test_any_profiles_are_read_back(connection, profiles, materialize):
     # Lone surrogates are the store's matter: it has replaced them before anything is typed.
     texts = [text for text in map(json.dumps, profiles) if "\\ud" not in text]

@@ -32,7 +32,7 @@ class Kind(IntEnum):
     HUGEINT = 24  # too large, or too small, for both
     ENDLESS_INTEGER = 25  # beyond 128 bits
     DOUBLE = 30
-    ENDLESS_DOUBLE = 31  # beyond what a double holds, such as 1e400
+    ENDLESS_DOUBLE = 31  # beyond what a double holds, such as 1e400; also Infinity and NaN, which DuckDB takes for JSON
 
 
 TIME_FORMATS = {
@@ -60,6 +60,7 @@ def kind_of(value: str) -> str:
              WHEN {first} = {ord("{")} THEN {Kind.OBJECT:d}
              WHEN {first} = {ord("n")} THEN {Kind.NULL:d}
              WHEN {first} IN ({ord("t")}, {ord("f")}) THEN {Kind.BOOLEAN:d}
+             WHEN {first} > {ord("9")} OR starts_with({value}, '-I') THEN {Kind.ENDLESS_DOUBLE:d}
              WHEN contains({value}, '.') OR contains({value}, 'e')
              THEN CASE WHEN isfinite(try_cast({value} AS DOUBLE)) THEN {Kind.DOUBLE:d} ELSE {Kind.ENDLESS_DOUBLE:d} END
              WHEN strlen({value}) < 16 THEN {exact}
