@@ -23,6 +23,7 @@ class ByteBudget:
 
     Args:
         limit: Bytes in all.
+        largest: Bytes of the largest body of an earlier run, if it is known.
 
     Example:
         >>> budget = ByteBudget(100)
@@ -31,11 +32,11 @@ class ByteBudget:
         >>> budget.reserve(1, FetchControl())
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, largest: int = 0) -> None:
         self._changed = threading.Condition()
         self._limit = limit
         self._held: dict[int, int] = {}
-        self._largest = 0
+        self._largest = largest
 
     def reserve(self, index: int, control: FetchControl) -> None:
         """Wait until there is room for one more body.

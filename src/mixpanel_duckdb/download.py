@@ -71,6 +71,7 @@ class Download:
         control: Stop flag and counts of the run.
         sink: Where they go; closed at the end.
         workers: Fetch threads, 1 to 5.
+        largest_body: Bytes of the largest body that an earlier run of this fetch stored.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Download:
         control: FetchControl,
         sink: PageSink,
         workers: int,
+        largest_body: int = 0,
     ) -> None:
         self._source = source
         self._query = query
@@ -89,7 +91,7 @@ class Download:
         self._plan = plan
         self._control = control
         self._workers = workers
-        self._budget = ByteBudget(_BODY_BYTES)
+        self._budget = ByteBudget(_BODY_BYTES, largest_body)
         self._events: queue.SimpleQueue[PageEvent | _Ended] = queue.SimpleQueue()
         self._writer = Writer(sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mp-fetch-page")

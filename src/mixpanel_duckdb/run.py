@@ -195,9 +195,8 @@ class FetchRun:
             return {}
         plan = PagePlan(todo[1:], arrived=[0]) if first else PagePlan(todo)
         workers = max(1, min(self._options.workers, len(todo)))
-        with Download(
-            self._source, query, session, plan, self._control, self._store.writer(fetch), workers
-        ) as download:
+        sink = self._store.writer(fetch)
+        with Download(self._source, query, session, plan, self._control, sink, workers, fetch.largest_body) as download:
             download.start(first)
             for event in download.events():
                 if event is not None:

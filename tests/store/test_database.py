@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import duckdb
 import pytest
@@ -133,6 +134,28 @@ def test_a_profile_too_large_for_our_memory_limit_is_stored_all_the_same(tmp_pat
     with duckdb.connect(str(tmp_path / "large.duckdb")) as connection:
         found = connection.execute("""SELECT strlen(properties->>'$."$last_seen"') FROM profiles""").fetchall()
     assert found == [(len(text),)]
+
+
+def test_two_threads_may_run_into_our_memory_limit_at_once(tmp_path):
+    tries = []
+
+    with ProfileStore(str(tmp_path / "both.duckdb")) as store, store.reader()() as connection:
+
+        def heavy():
+            return connection.execute(MORE_THAN_OUR_LIMIT).fetchall()
+
+        def beaten():
+            tries.append("try")
+            if len(tries) == 1:
+                store.with_room(heavy)  # the other thread lifts the limit before this one hears of its own refusal
+                raise duckdb.OutOfMemoryException
+            return heavy()
+
+        assert store.with_room(beaten) == [(300_000_000,)]
+        assert len(tries) == 2
+        with pytest.raises(duckdb.OutOfMemoryException):
+            store.with_room(refused := Mock(side_effect=duckdb.OutOfMemoryException))
+        assert refused.call_count == 1
 
 
 def test_what_is_kept_in_memory_has_no_limit_of_ours():

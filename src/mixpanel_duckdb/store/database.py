@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -146,6 +147,7 @@ class Database:
     def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
         # What our settings were before.
         self._before: dict[str, str] = {}
+        self._lifting = threading.Lock()
         self.path: str | None = None
         if isinstance(source, duckdb.DuckDBPyConnection):
             self._source = source
@@ -184,13 +186,17 @@ class Database:
         Args:
             work: Leaves nothing behind when it fails.
         """
+        tight = "memory_limit" in self._before
         try:
             return work()
         except duckdb.OutOfMemoryException:
-            if "memory_limit" not in self._before:
+            if not tight:
                 raise
-        with self.cursor() as cursor:
-            _set(cursor, "memory_limit", self._before.pop("memory_limit"))
+        # The other thread may have run into the limit, and lifted it, meanwhile.
+        with self._lifting, self.cursor() as cursor:
+            if "memory_limit" in self._before:
+                _set(cursor, "memory_limit", self._before["memory_limit"])
+                del self._before["memory_limit"]
         return work()
 
     def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:

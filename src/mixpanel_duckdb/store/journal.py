@@ -193,6 +193,11 @@ class Journal:
             ).fetchall()
         )
 
+    def largest_body(self, fetch_id: str) -> int:
+        """Give the bytes of the largest body that is committed, 0 if none is."""
+        row = only_row(self._cursor, f"SELECT max(bytes) FROM {PAGES} WHERE fetch_id = ?", [fetch_id])
+        return int(row[0] or 0) if row else 0
+
     def odd_rows(self, fetch_id: str) -> tuple[int, ...]:
         """Sum up the odd rows of the committed pages, in the order of ``OddRows``."""
         row = only_row(

@@ -255,6 +255,7 @@ class ProfileStore:
             page_size=found.page_size,
             as_of_timestamp=found.as_of_timestamp,
             committed=self._journal.committed(fetch_id),
+            largest_body=self._journal.largest_body(fetch_id),
         )
 
     @staticmethod

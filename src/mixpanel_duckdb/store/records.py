@@ -51,6 +51,7 @@ class OpenFetch:
         page_size: Profiles a page, likewise.
         as_of_timestamp: Moment that ``behaviors`` are evaluated at.
         committed: Rows of each committed page.
+        largest_body: Bytes of the largest of them as it came.
     """
 
     fetch_id: str
@@ -62,6 +63,7 @@ class OpenFetch:
     page_size: int | None = None
     as_of_timestamp: int | None = None
     committed: tuple[tuple[int, int], ...] = ()
+    largest_body: int = 0
 
 
 @dataclass(frozen=True, slots=True)
