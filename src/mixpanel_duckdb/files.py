@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UnsuitableFileError
 from .store import ProfileStore, storage_errors
-from .store.files import Compression, Format, copy_table
+from .store.files import Compression, Format, copy_table, is_open_database
 
 if TYPE_CHECKING:
     from .typed import Database
@@ -72,7 +72,8 @@ def export_table(
         What was written.
 
     Raises:
-        UnsuitableFileError: The file exists, its ending tells no format, or its folder is not there.
+        UnsuitableFileError: The file exists, its ending tells no format, its folder is not there, or it is the
+            database.
         UnsuitableTableError: There is no such table or view.
         StorageError: There is no such database, or DuckDB could not read or write.
 
@@ -88,8 +89,8 @@ def export_table(
         '{"$distinct_id":"a","$properties":{"plan":"pro"}}'
     """
     target = Path(os.path.realpath(file))
-    form, compression = file_format(target, format)
     _check(target, replace=replace)
+    form, compression = file_format(target, format)
     written = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     with ExitStack() as stack:
         store = (
@@ -100,6 +101,8 @@ def export_table(
         connection = stack.enter_context(closing(store.reader()()))
         stack.callback(_remove, written)
         with storage_errors(f"write {table!r} to {target}"):
+            if is_open_database(connection, target):
+                raise UnsuitableFileError(f"{target} is the database; give the export a file of its own.")
             rows = store.with_room(
                 partial(copy_table, connection, table, str(written), form, compression, ours=store.tuned)
             )

@@ -48,7 +48,12 @@ def test_an_existing_file_is_refused_without_replace(mp_fetch, database, tmp_pat
     [
         (["profiles", "out.txt"], 2, "--format"),
         (["nope", "out.csv"], 2, "no table or view 'nope'"),
+        (["", "out.csv"], 2, "no table or view ''"),
+        (["profiles", "."], 2, "no plain file"),
+        (["profiles", "mixpanel.duckdb", "--format", "csv", "--replace"], 2, "is the database"),
+        (["profiles", "mixpanel.duckdb.wal", "--format", "csv"], 2, "is the database"),
         (["profiles", "out.csv", "-d", "typo.duckdb"], 5, "no database"),
+        (["profiles", "out.csv", "-d", ""], 5, "no database"),
         (["profiles", "-"], 2, "--format csv"),
         (["profiles", "-", "--format", "parquet"], 2, "--format csv"),
         (["profiles", "-", "--format", "csv", "--json"], 2, "exclude each other"),
@@ -60,6 +65,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(mp_fetch, database, tmp_path,
     assert said in done.err
     assert "Traceback" not in done.err
     assert os.listdir(tmp_path) == ["mixpanel.duckdb"]
+    assert mp_fetch("export", "profiles", "-", "--format", "csv").code == 0
 
 
 @pytest.mark.parametrize(

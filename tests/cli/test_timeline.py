@@ -59,6 +59,12 @@ def test_a_path_that_cannot_be_written_is_refused_before_any_request(mp_fetch, s
     assert (tmp_path / "mixpanel.duckdb").read_bytes() == b"precious"
 
 
+def test_a_database_that_is_yet_to_be_made_is_no_place_for_its_picture(mp_fetch, simulator, tmp_path):
+    assert mp_fetch("profiles", "--timeline", str(tmp_path / "mixpanel.duckdb")).code == 2
+    assert simulator.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_memory_has_no_journal_to_draw_from(mp_fetch, simulator):
     assert mp_fetch("profiles", "-d", ":memory:", "--timeline", "run.svg").code == 2
     assert simulator.requests == []

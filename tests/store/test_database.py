@@ -218,6 +218,14 @@ def refused(path):
     return text
 
 
+def test_a_name_that_is_empty_is_refused_and_is_not_memory():
+    with pytest.raises(StorageError, match="needs a name"):
+        ProfileStore("")
+    for look in (md.list_fetches, md.type_columns):
+        with pytest.raises(StorageError, match="no database ''"):
+            look("")
+
+
 def test_a_missing_folder_is_told_in_one_sentence(tmp_path):
     assert "does not exist" in refused(str(tmp_path / "nowhere" / "x.duckdb"))
 

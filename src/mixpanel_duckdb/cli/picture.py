@@ -38,10 +38,10 @@ def writable(path: Path | None, database: str) -> Path | None:
         return None
     if database == ":memory:":
         raise click.UsageError("--timeline is drawn from the database's file, which :memory: has not.")
+    if os.path.realpath(path) == os.path.realpath(database):
+        raise click.UsageError(f"--timeline {path} is the database; give the picture a file of its own.")
     is_new = not path.exists()
     try:
-        if not is_new and os.path.realpath(path) == os.path.realpath(database):
-            raise click.UsageError(f"--timeline {path} is the database; give the picture a file of its own.")
         with path.open("ab"):
             pass
     except OSError as error:

@@ -129,7 +129,7 @@ def must_exist(path: str | os.PathLike[str]) -> None:
     Raises:
         StorageError: There is no such file.
     """
-    if os.fspath(path) != IN_MEMORY and not Path(path).exists():
+    if os.fspath(path) != IN_MEMORY and not os.path.exists(path):  # unlike Path, it knows no file without a name
         raise StorageError(f"There is no database {os.fspath(path)!r}; --database names another one.")
 
 
@@ -221,7 +221,7 @@ class Database:
     @staticmethod
     def _open(path: str) -> duckdb.DuckDBPyConnection:
         with storage_errors(f"open {path}"):
-            if path != IN_MEMORY and not Path(path).exists():
+            if path != IN_MEMORY and not os.path.exists(path):
                 _create_file(path)
             return duckdb.connect(path)
 
@@ -271,6 +271,8 @@ def _connect(path: str) -> duckdb.DuckDBPyConnection:
 
 
 def _create_file(path: str) -> None:
+    if not path:
+        raise StorageError("A database needs a name: the path of a file, or ':memory:'.")
     parent = Path(path).parent
     if not parent.is_dir():
         raise StorageError(f"Could not open {path}: the folder {parent} does not exist.")

@@ -7,9 +7,11 @@ and lists are JSON, not DuckDB's own notation. In NDJSON a profiles table has th
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -18,7 +20,7 @@ from ..errors import UnsuitableTableError
 from .database import hush, literal, only_row, quote
 from .publish import COLUMNS
 
-__all__ = ["Compression", "Format", "copy_table"]
+__all__ = ["Compression", "Format", "copy_table", "is_open_database"]
 
 Format = Literal["parquet", "csv", "ndjson"]
 Compression = Literal["gzip", "zstd"]
@@ -73,10 +75,16 @@ def copy_table(
     return int(row[0]) if row else 0
 
 
+def is_open_database(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
+    """Whether a file is a database that this connection reads, or the log of one."""
+    rows = connection.execute("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL").fetchall()
+    return str(file) in {os.path.realpath(path) + ending for (path,) in rows for ending in ("", ".wal")}
+
+
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     try:
         return {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {quote(table)}").fetchall()}
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.ParserException):  # the latter for the empty name
         raise UnsuitableTableError(f"There is no table or view {table!r} in this database.") from None
 
 

@@ -118,7 +118,9 @@ def _check_source(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
 
 def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> None:
     if into.lower().startswith(PREFIX) or not into.strip():
-        raise UnsuitableTableError(f"{into!r} cannot be the name of typed columns: {PREFIX}... is the journal's.")
+        raise UnsuitableTableError(
+            f"{into!r} cannot be the name of typed columns: it is empty or the journal's ({PREFIX}...)."
+        )
     existing = _existing(cursor, into)
     if existing is not None and not str(existing[2] or "").startswith(_MARK):
         raise UnsuitableTableError(
