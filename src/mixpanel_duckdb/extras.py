@@ -33,4 +33,4 @@ def need(module: str, *, extra: str | None = None) -> None:
         >>> need("json")
     """
     if not installed(module):
-        raise MixpanelError(f"{module} is not installed; pip install 'mixpanel-duckdb[{extra or module}]' brings it.")
+        raise MixpanelError(f'{module} is not installed; pip install "mixpanel-duckdb[{extra or module}]" brings it.')

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .errors import MixpanelError
 from .extras import need
+from .store.database import quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,7 +39,7 @@ class Readable:
             MixpanelError: The result no longer knows its database (it was unpickled, say).
         """
         # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.
-        return self._connected()().sql('FROM "' + self._reads_from.replace('"', '""') + '"')
+        return self._connected()().sql(f"FROM {quote(self._reads_from)}")
 
     def df(self) -> pandas.DataFrame:
         """Give the rows as a pandas DataFrame (extra ``pandas``)."""
@@ -48,6 +49,7 @@ class Readable:
     def pl(self) -> polars.DataFrame:
         """Give the rows as a polars DataFrame (extra ``polars``)."""
         need("polars")
+        need("pyarrow", extra="polars")  # by which DuckDB hands the rows over
         return self.relation().pl()
 
     def arrow(self) -> pyarrow.Table:

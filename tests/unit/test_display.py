@@ -208,7 +208,7 @@ def test_a_display_that_cannot_be_drawn_never_ends_a_run(stderr, sim, monkeypatc
 
 def test_insisting_without_tqdm_names_the_extra_before_anything_is_asked(sim, monkeypatch, database):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(md.MixpanelError, match=r"tqdm is not installed; pip install 'mixpanel-duckdb\[progress\]'"):
+    with pytest.raises(md.MixpanelError, match=r'tqdm is not installed; pip install "mixpanel-duckdb\[progress\]"'):
         fetch(sim, database, progress=True)
     assert sim.requests == []
     assert md.list_fetches(database) == []

@@ -143,11 +143,16 @@ def test_arrow_consumers_read_it_without_pyarrow(result):
 
 @pytest.mark.parametrize(
     ("method", "module", "extra"),
-    [("df", "pandas", "pandas"), ("pl", "polars", "polars"), ("arrow", "pyarrow", "arrow")],
+    [
+        ("df", "pandas", "pandas"),
+        ("pl", "polars", "polars"),
+        ("pl", "pyarrow", "polars"),
+        ("arrow", "pyarrow", "arrow"),
+    ],
 )
 def test_a_missing_extra_is_named(result, monkeypatch, method, module, extra):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MixpanelError, match=rf"{module} is not installed; pip install 'mixpanel-duckdb\[{extra}\]'"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == module else name)
+    with pytest.raises(MixpanelError, match=rf'{module} is not installed; pip install "mixpanel-duckdb\[{extra}\]"'):
         getattr(result, method)()
 
 

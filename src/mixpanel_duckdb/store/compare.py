@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from .database import connecting, quote, storage_errors
+from .database import connecting, hush, quote, storage_errors
 
 __all__ = ["Comparison", "compare_tables"]
 
@@ -43,6 +43,7 @@ def compare_tables(database: str | os.PathLike[str] | duckdb.DuckDBPyConnection,
     )
     first, second = quote(one), quote(other)
     with storage_errors("compare the tables"), connecting(database)() as connection:
+        hush(connection)
         ((different,),) = connection.execute(
             f"SELECT count(*) FROM ((FROM {first} EXCEPT ALL FROM {second}) UNION ALL "
             f"(FROM {second} EXCEPT ALL FROM {first}))"
