@@ -5,7 +5,6 @@ The work is the store's (``store/typed``); here is what people call and get.
 
 from __future__ import annotations
 
-import html
 import os
 import time
 from collections import Counter
@@ -13,8 +12,10 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from .frames import Readable
+from .markup import grid, note
 from .store import ProfileStore, connecting, storage_errors
 from .store.typed import Kind, TypedProperty, make_typed
+from .wording import share_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     Database = str | os.PathLike[str] | duckdb.DuckDBPyConnection | ProfileStore
 
-__all__ = ["TypedColumn", "TypedColumns", "TypingOptions", "type_columns"]
+__all__ = ["REPORT", "TypedColumn", "TypedColumns", "TypingOptions", "report_row", "type_columns"]
 
+REPORT = ("column", "type", "property", "coverage", "nulls", "values")
 _MOST_SHOWN = 200
 _CLASSES = {
     "text": (Kind.TEXT, Kind.TIME, Kind.TIME_Z, Kind.TIME_MS, Kind.TIME_MS_Z),
@@ -140,11 +142,11 @@ class TypedColumns(Readable):
         )
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("column", "type", "property", "coverage", "nulls", "values"))
-        rows = "".join(f"<tr>{_cells(each)}</tr>" for each in self.columns[:_MOST_SHOWN])
-        if len(self.columns) > _MOST_SHOWN:
-            rows += f"<tr><td>and {len(self.columns) - _MOST_SHOWN:,} more</td></tr>"
-        return f"<table><caption>{html.escape(self.summary())}</caption><tr>{head}</tr>{rows}</table>"
+        shown = self.columns[:_MOST_SHOWN]
+        parts = [note(self.summary()), grid(REPORT, map(report_row, shown)) if shown else ""]
+        if len(shown) < len(self.columns):
+            parts.append(note(f"and {len(self.columns) - len(shown):,} more"))
+        return "".join(parts)
 
 
 def type_columns(database: Database, table: str = "profiles", **options: Unpack[TypingOptions]) -> TypedColumns:
@@ -175,6 +177,12 @@ def type_columns(database: Database, table: str = "profiles", **options: Unpack[
     """
     connect = database.reader() if isinstance(database, ProfileStore) else connecting(database)
     return typed_columns(connect, table, **options)
+
+
+def report_row(column: TypedColumn) -> tuple[str, str, str, str, int, str]:
+    """Say what people read of a column, under the names of ``REPORT``."""
+    values = ", ".join(f"{count:,} {name}" for name, count in column.kinds)
+    return column.column, column.type, column.property, share_text(column.coverage), column.nulls, values
 
 
 def typed_columns(
@@ -228,9 +236,3 @@ def _column(found: TypedProperty, rows: int) -> TypedColumn:
         kinds=tuple((name, count) for name, count in kinds.items() if count),
         time_format=found.time_format,
     )
-
-
-def _cells(column: TypedColumn) -> str:
-    values = ", ".join(f"{count:,} {name}" for name, count in column.kinds)
-    texts = (column.column, column.type, column.property, f"{column.coverage:.1%}", f"{column.nulls:,}", values)
-    return "".join(f"<td>{html.escape(text)}</td>" for text in texts)

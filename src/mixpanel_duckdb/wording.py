@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-__all__ = ["MOST_ERRORS", "ODDITIES", "duration", "error_text", "page_list", "pages_text", "work_text"]
+__all__ = ["MOST_ERRORS", "ODDITIES", "duration", "error_text", "page_list", "pages_text", "share_text", "work_text"]
 
 # Missing pages whose errors are shown one by one; of more, the indices are listed.
 MOST_ERRORS = 5
@@ -80,3 +80,16 @@ def error_text(page: int, error: str) -> str:
         ('page 7: status 500', 'page 8: not tried')
     """
     return f"page {page}: {error.removeprefix(f'Page {page}: ')}"
+
+
+def share_text(share: float) -> str:
+    """Write a share of 0 to 1 in percent, all and none only where it is exactly that.
+
+    Example:
+        >>> share_text(0.9886), share_text(0.99999), share_text(1), share_text(0.00001)
+        ('98.9%', '>99.9%', '100.0%', '<0.1%')
+    """
+    text = f"{share:.1%}"
+    if text == "0.0%" and share > 0:
+        return "<0.1%"
+    return ">99.9%" if text == "100.0%" and share < 1 else text

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from .options import database_option, json_option, verbose_option
 from .talk import Talk
 from .text import table_text
-
-if TYPE_CHECKING:
-    from ..typed import TypedColumn, TypedColumns
 
 __all__ = ["typed"]
 
@@ -39,26 +34,9 @@ def typed(
 
     What an earlier call made under the same name is replaced.
     """
-    from ..typed import type_columns  # noqa: PLC0415 - --help needs no DuckDB
+    from ..typed import REPORT, report_row, type_columns  # noqa: PLC0415 - --help needs no DuckDB
 
     with talk.listening():
         made = type_columns(database, table, into=into, materialize=materialize, keep_properties=keep_properties)
-    talk.result({"database": database, **made.to_dict()}, _report(made))
-
-
-def _report(made: TypedColumns) -> str:
-    header = ("column", "type", "property", "coverage", "nulls", "values")
-    rows = [
-        (each.column, each.type, each.property, _percent(each.coverage), each.nulls, _values(each))
-        for each in made.columns
-    ]
-    return "\n".join([table_text(header, rows), "", made.summary()] if rows else [made.summary()])
-
-
-def _values(column: TypedColumn) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in column.kinds)
-
-
-def _percent(share: float) -> str:
-    text = f"{share:.1%}"
-    return text if text not in ("0.0%", "100.0%") or share in (0, 1) else {"0.0%": "<0.1%", "100.0%": ">99.9%"}[text]
+    report = [table_text(REPORT, map(report_row, made.columns)), ""] if made.columns else []
+    talk.result({"database": database, **made.to_dict()}, "\n".join([*report, made.summary()]))
