@@ -4,6 +4,8 @@
 ``database``    opens a path, ``":memory:"`` or somebody's connection; turns DuckDB's errors into ours
 ``records``     what is said of one fetch
 ``journal``     the tables ``_mixpanel_fetches``, ``_mixpanel_pages`` and ``_mixpanel_queries``
+``ownership``   which run may write a fetch
+``quota``       the queries of the last hour
 ``fidelity``    mends the rare text that DuckDB's JSON reader refuses or chokes on
 ``sql``         the statements that take page bodies apart
 ``stage``       page bodies to rows in memory, counted and judged

@@ -5,27 +5,25 @@ each committed or missing page, and ``_mixpanel_queries`` one for each query of 
 project's quota. A page's journal row is written by ``ingest`` in the transaction that holds its profiles; that is all
 that resume relies on.
 
-A fetch that is running belongs to one run of one process. DuckDB lets one process at a time write a file, so a
-``running`` row of another process can only be a leftover; within this process ``_ACTIVE`` tells.
+A fetch that is running belongs to one run of one process: see ``ownership``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 import uuid
-from datetime import timedelta
 from typing import Any
 
 import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
 from ..trace import utc_now
-from .database import atomic, only_row, quote
+from .database import only_row, quote
+from .ownership import Ownership
 from .records import FetchRecord, FetchSpec
 
-__all__ = ["FETCHES", "PAGES", "QUERIES", "RUNS", "Journal", "Ownership", "knows", "refuse_second_run"]
+__all__ = ["FETCHES", "PAGES", "QUERIES", "RUNS", "Journal", "knows"]
 
 SCHEMA_VERSION = 2
 FETCHES = "_mixpanel_fetches"
@@ -52,9 +50,6 @@ CREATE TABLE IF NOT EXISTS {RUNS} (
     fetch_id VARCHAR, owner_token VARCHAR, started_at TIMESTAMP, ended_at TIMESTAMP, note VARCHAR
 );
 """
-
-_ACTIVE: set[str] = set()
-_ACTIVE_LOCK = threading.Lock()
 
 
 def knows(cursor: duckdb.DuckDBPyConnection, table: str, column: str = "fetch_id") -> bool:
@@ -112,13 +107,22 @@ class Journal:
         ).fetchall()
         return [_record(row) for row in rows]
 
-    def owner(self, table: str) -> int | None:
-        """Give the pid of a run of this process that is writing the table now, if any."""
+    def refuse_second_run(self, table: str) -> None:
+        """Raise if another run of this process writes the table.
+
+        Raises:
+            DatabaseLockedError: Names the owner.
+        """
         rows = self._cursor.execute(
             f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE lower(table_name) = lower(?) AND state = 'running'",
             [table],
         ).fetchall()
-        return next((pid for pid, token in rows if token in _ACTIVE), None)
+        for pid, token in rows:
+            if Ownership.holds(token):
+                raise DatabaseLockedError(
+                    f"Another run (process {pid}) is fetching into table {table!r} of this database; wait for it or "
+                    "use another table."
+                )
 
     def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str) -> tuple[str, str]:
         """Make this run the owner of a fetch, new or taken over, in the caller's transaction.
@@ -220,59 +224,13 @@ class Journal:
             self._cursor.execute(f"DROP TABLE IF EXISTS {quote(record.staging_table)}")
         self.forget_history(records)
 
-    def count_queries(self, project_id: str, host: str, asked: int) -> None:
-        """Add queries that count against the project's hourly quota; forget those older than a day."""
-        now = utc_now()
-        with atomic(self._cursor):
-            self._cursor.execute(f"DELETE FROM {QUERIES} WHERE asked_at < ?", [now - timedelta(days=1)])
-            self._cursor.execute(f"INSERT INTO {QUERIES} SELECT ?, ?, ? FROM range(?)", [project_id, host, now, asked])
-
-    def queries_last_hour(self, project_id: str, host: str) -> int:
-        """Count the project's queries of the last hour that this database knows of."""
-        row = only_row(
-            self._cursor,
-            f"SELECT count(*) FROM {QUERIES} WHERE project_id = ? AND host = ? AND asked_at > ?",
-            [project_id, host, utc_now() - timedelta(hours=1)],
-        )
-        return int(row[0]) if row else 0
-
-
-class Ownership:
-    """Claims of this process, so that two runs of it never write one table; guarded by one lock."""
-
-    lock = _ACTIVE_LOCK
-
-    @staticmethod
-    def take(token: str) -> None:
-        """Add a claim; the caller holds the lock."""
-        _ACTIVE.add(token)
-
-    @staticmethod
-    def release(token: str) -> None:
-        """Give a claim up."""
-        _ACTIVE.discard(token)
-
-
-def refuse_second_run(journal: Journal, table: str) -> None:
-    """Raise if another run of this process writes the table.
-
-    Raises:
-        DatabaseLockedError: Names the owner.
-    """
-    owner = journal.owner(table)
-    if owner is not None:
-        raise DatabaseLockedError(
-            f"Another run (process {owner}) is fetching into table {table!r} of this database; wait for it or use "
-            "another table."
-        )
-
 
 def _record(row: tuple[Any, ...]) -> FetchRecord:
     (fetch_id, table, state, total_pages, total, query, project_id, started, updated, staging, note, session,
      page_size, as_of, host, token, alive, done, rows) = row  # fmt: skip
     committed = set(done or ())
     missing = tuple(index for index in range(total_pages or 0) if index not in committed)
-    killed = state == "running" and token not in _ACTIVE
+    killed = state == "running" and not Ownership.holds(token)
     return FetchRecord(
         fetch_id=fetch_id,
         table=table,

@@ -20,9 +20,11 @@ from ..page import page_count
 from ..trace import Step, steps_text, utc_now
 from .database import IN_MEMORY, Database, atomic, must_exist, storage_errors
 from .ingest import PageWriter
-from .journal import PREFIX, Journal, Ownership, refuse_second_run
+from .journal import PREFIX, Journal
 from .overview import overview
+from .ownership import Ownership
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
+from .quota import count_queries, queries_last_hour
 from .records import FetchRecord, FetchSpec, OddRows, OpenFetch
 
 if TYPE_CHECKING:
@@ -108,13 +110,13 @@ class ProfileStore:
     def queries_last_hour(self, project_id: str, host: str) -> int:
         """Count the project's page-0 queries of the last hour that this database knows of."""
         with storage_errors("read the journal"):
-            return self._journal.queries_last_hour(project_id, host) if self._journal.exists() else 0
+            return queries_last_hour(self._cursor, project_id, host) if self._journal.exists() else 0
 
     def count_queries(self, project_id: str, host: str, asked: int = 1) -> None:
         """Note queries that count against a project's hourly quota."""
         with storage_errors("write the journal"):
             self._journal.ensure()
-            self._journal.count_queries(project_id, host, asked)
+            count_queries(self._cursor, project_id, host, asked)
 
     def begin(
         self, spec: FetchSpec, *, if_exists: IfExists = "error", resume: bool = True, resume_max_age: float = 3600.0
@@ -133,10 +135,12 @@ class ProfileStore:
             QueryError: The table's name is reserved.
         """
         if spec.table.lower().startswith(PREFIX) or not spec.table.strip():
-            raise QueryError(f"{spec.table!r} cannot be a table's name here: {PREFIX}... is the journal's.")
+            raise QueryError(
+                f"{spec.table!r} cannot be a table's name here: it is empty or the journal's ({PREFIX}...)."
+            )
         with storage_errors(f"begin a fetch into {spec.table!r}"), Ownership.lock, atomic(self._cursor):
             self._journal.ensure()
-            refuse_second_run(self._journal, spec.table)
+            self._journal.refuse_second_run(spec.table)
             check_target(self._cursor, spec.table, if_exists)
             known = [each for each in self._journal.records(spec.table) if each.state != "complete"]
             old = [each for each in known if utc_now() - each.last_commit > timedelta(seconds=resume_max_age)]

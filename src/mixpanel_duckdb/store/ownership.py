@@ -1,0 +1,34 @@
+"""Which run may write a fetch: one at a time.
+
+DuckDB lets one process at a time write a file, so a ``running`` row that another process left in the journal can only
+be a leftover; of the runs of this process it is known here which of them are still at it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import ClassVar
+
+__all__ = ["Ownership"]
+
+
+class Ownership:
+    """Claims of this process, so that two runs of it never write one table; guarded by one lock."""
+
+    lock: ClassVar[threading.Lock] = threading.Lock()
+    _active: ClassVar[set[str]] = set()
+
+    @classmethod
+    def take(cls, token: str) -> None:
+        """Add a claim; the caller holds the lock."""
+        cls._active.add(token)
+
+    @classmethod
+    def release(cls, token: str) -> None:
+        """Give a claim up."""
+        cls._active.discard(token)
+
+    @classmethod
+    def holds(cls, token: str) -> bool:
+        """Whether a claim is in force."""
+        return token in cls._active
