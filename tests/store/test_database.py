@@ -11,6 +11,8 @@ import pytest
 
 import mixpanel_duckdb as md
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, StorageError
+from mixpanel_duckdb.store import database
+from mixpanel_duckdb.store.compare import compare_tables
 from store.storing import fetch_rows, fill, page, rows_of
 
 ROWS = [b'{"$distinct_id":"n%d","$properties":{"n":%d,"text":"%s"}}' % (i, i, b"abc " * 40) for i in range(60)]
@@ -300,3 +302,33 @@ def test_an_existing_database_is_asked_for_by_those_who_only_look(tmp_path):
     assert list(tmp_path.iterdir()) == []
     duckdb.connect(str(tmp_path / "some.duckdb")).close()
     assert md.list_fetches(tmp_path / "some.duckdb") == []
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda path, file: md.type_columns(path, materialize=True),
+        lambda path, file: md.export_table(path, "profiles", file),
+        lambda path, file: compare_tables(path, "profiles", "profiles"),
+    ],
+    ids=["typed", "export", "demo"],
+)
+def test_duckdb_draws_no_bar_of_its_own_on_standard_output(tmp_path, monkeypatch, capfd, work):
+    path = str(tmp_path / "profiles.duckdb")
+    with duckdb.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE profiles AS SELECT i::VARCHAR AS distinct_id, json_object('plan', i % 3) AS properties, "
+            "TIMESTAMP '2026-01-01' AS last_seen FROM range(300000) t(i)"
+        )
+    connect = database._connect
+
+    def eager(path):
+        """As DuckDB is under ``python -m``, and without its two seconds of patience."""
+        connection = connect(path)
+        connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = true")
+        connection.execute("SET progress_bar_time = 1")
+        return connection
+
+    monkeypatch.setattr(database, "_connect", eager)
+    work(path, tmp_path / "profiles.parquet")
+    assert capfd.readouterr().out == ""
