@@ -121,7 +121,8 @@ def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compre
         given: The format, if the name does not tell it.
 
     Raises:
-        UnsuitableFileError: Nothing tells the format, or Parquet is to be compressed, which it is by itself.
+        UnsuitableFileError: Nothing tells the format, it is none of these, or Parquet is to be compressed, which it is by
+            itself.
 
     Example:
         >>> file_format(Path("profiles.jsonl.zst"))
@@ -130,8 +131,10 @@ def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compre
     endings = [each.lower() for each in file.suffixes]
     compression = _COMPRESSIONS.get(endings[-1]) if endings else None
     rest = endings[:-1] if compression else endings
+    if given is not None and given not in _FORMATS.values():
+        raise UnsuitableFileError(f"format is {given!r}; it must be 'parquet', 'csv' or 'ndjson'.")
     form = given or (_FORMATS.get(rest[-1]) if rest else None)
-    if form is None or form not in _FORMATS.values():
+    if form is None:
         raise UnsuitableFileError(
             f"{file.name!r} does not tell a format; end it in {', '.join(_FORMATS)}, or choose format='parquet', 'csv' "
             "or 'ndjson' (--format)."

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
-from mixpanel_duckdb import ProfileStore, StorageError, TableExistsError
+from mixpanel_duckdb import ProfileStore, StorageError, TableExistsError, UnsuitableTableError
 from mixpanel_duckdb.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, PageWrite
@@ -96,8 +96,8 @@ def test_replace_swaps_a_table_of_any_shape_but_no_view(connection, store):
     fill(store, [page(0, "a")], if_exists="replace")
     assert names(connection) == ["a"]
     connection.execute("CREATE VIEW seen AS FROM profiles")
-    for choice in ("replace", "merge"):
-        with pytest.raises(StorageError, match="'seen' is a view"):
+    for choice in ("error", "replace", "merge"):
+        with pytest.raises(UnsuitableTableError, match="'seen' is a view"):
             store.begin(FetchSpec("seen", "{}"), if_exists=choice)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import duckdb
 
-from ..errors import StorageError, TableExistsError
+from ..errors import TableExistsError, UnsuitableTableError
 from .database import only_row, quote
 
 __all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "publish"]
@@ -52,7 +52,7 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
 
     Raises:
         TableExistsError: The table exists and ``if_exists`` is ``"error"``.
-        StorageError: A view has that name, or a table to merge into has other columns.
+        UnsuitableTableError: A view has that name, or a table to merge into has other columns.
     """
     found = only_row(
         cursor,
@@ -62,15 +62,17 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
     )
     if found is None:
         return
+    if found[0] == "VIEW":
+        raise UnsuitableTableError(f"{table!r} is a view; choose another table name.")
     if if_exists == "error":
         raise TableExistsError(table)
-    if found[0] == "VIEW":
-        raise StorageError(f"{table!r} is a view; choose another table name.")
     if if_exists == "merge":
         columns = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
         if columns != COLUMNS:
             wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-            raise StorageError(f"Cannot merge into {table!r}: its columns are not ({wanted}). Choose another table.")
+            raise UnsuitableTableError(
+                f"Cannot merge into {table!r}: its columns are not ({wanted}). Choose another table."
+            )
 
 
 def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
