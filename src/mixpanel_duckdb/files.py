@@ -121,8 +121,8 @@ def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compre
         given: The format, if the name does not tell it.
 
     Raises:
-        UnsuitableFileError: Nothing tells the format, it is none of these, or Parquet is to be compressed, which it is by
-            itself.
+        UnsuitableFileError: Nothing tells the format, it is none of these, or Parquet is to be compressed once
+            more.
 
     Example:
         >>> file_format(Path("profiles.jsonl.zst"))
