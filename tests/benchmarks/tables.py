@@ -49,11 +49,14 @@ def plain(outcome: dict[str, Any]) -> str:
 def markdown(report: dict[str, Any], pictures: dict[str, str]) -> str:
     """Every scenario of a report, with its date, under the machine it ran on."""
     machine = report["machine"]
-    parts = [f"Measured on {machine['cores']} cores ({machine['system']}), Python {machine['python']}."]
+    parts = [
+        "# Benchmark results",
+        f"Measured on {machine['cores']} cores ({machine['system']}), Python {machine['python']}.",
+    ]
     parts += [f"![{text}]({file})" for file, text in pictures.items()]
     for outcome in report["scenarios"].values():
         small = ", **in little, not a measurement**" if outcome["quick"] else ""
-        parts.append(f"### {headline(outcome)}\n\n{outcome['date'][:10]}, {_used(outcome)}{small}")
+        parts.append(f"## {headline(outcome)}\n\n{outcome['date'][:10]}, {_used(outcome)}{small}")
         parts.append(_piped(["", *_COLUMNS], rows(outcome)))
         parts.append(_piped(["figure", "median", "goal", ""], [verdict(figure) for figure in outcome["figures"]]))
     return "\n\n".join(parts) + "\n"
