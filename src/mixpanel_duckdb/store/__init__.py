@@ -2,6 +2,7 @@
 
 ==============  =====================================================================================
 ``database``    opens a path, ``":memory:"`` or somebody's connection; turns DuckDB's errors into ours
+``tuning``      settings of ours on an instance that is ours
 ``records``     what is said of one fetch
 ``journal``     the tables ``_mixpanel_fetches``, ``_mixpanel_pages`` and ``_mixpanel_queries``
 ``ownership``   which run may write a fetch

@@ -2,34 +2,29 @@
 
 A path is opened without any configuration, since DuckDB refuses a second connection to a file whose configuration
 differs, and a notebook's own ``duckdb.connect(path)`` must keep working beside ours. What we want of our own instance
-is set afterwards, and only if nobody else in this process has the file open.
+is set afterwards (``tuning``), and only if nobody else in this process has the file open.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 
 from ..errors import DatabaseLockedError, StorageError
+from .tuning import Tuning
 
 __all__ = ["Database", "atomic", "connecting", "hush", "literal", "only_row", "quote", "storage_errors"]
-
-_Outcome = TypeVar("_Outcome")
 
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
-# Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
-# small ("vacuum") rewrites the whole table at the last checkpoint. Measured in docs/storage.md.
-_SETTINGS = {"memory_limit": "170MB", "threads": "1", "max_vacuum_tasks": "0"}
 
 
 def quote(name: str) -> str:
@@ -145,16 +140,14 @@ class Database:
     """
 
     def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
-        # What our settings were before.
-        self._before: dict[str, str] = {}
-        self._lifting = threading.Lock()
         self.path: str | None = None
         if isinstance(source, duckdb.DuckDBPyConnection):
             self._source = source
         else:
             self.path = os.fspath(source)
             self._source = self._open(self.path)
-            self._tune(self._source)
+        ours = self.path is not None and _is_alone(self._source)
+        self.tuning = Tuning(self._source, ours=ours, limit_memory=self._on_disk)
         # What is closed here must not close a caller's connection, nor a database in memory that a result still reads.
         with storage_errors("use the connection"):
             self._home = None if self.path else _place(self._source)
@@ -168,36 +161,10 @@ class Database:
     def _on_disk(self) -> bool:
         return self.path is not None and self.path != IN_MEMORY
 
-    @property
-    def tuned(self) -> bool:
-        """Whether the settings are ours."""
-        return bool(self._before)
-
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of its own to whoever works on another thread."""
         with storage_errors("use the database; was it closed?"):
             return _cursor(self.connection, self._home)
-
-    def with_room(self, work: Callable[[], _Outcome]) -> _Outcome:
-        """Do something; if our own memory limit is too tight for it, lift that for good and do it again.
-
-        A single profile of 30 MB, for one, takes a buffer of 256 MB to parse.
-
-        Args:
-            work: Leaves nothing behind when it fails.
-        """
-        tight = "memory_limit" in self._before
-        try:
-            return work()
-        except duckdb.OutOfMemoryException:
-            if not tight:
-                raise
-        # The other thread may have run into the limit, and lifted it, meanwhile.
-        with self._lifting, self.cursor() as cursor:
-            if "memory_limit" in self._before:
-                _set(cursor, "memory_limit", self._before["memory_limit"])
-                del self._before["memory_limit"]
-        return work()
 
     def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
         """Give a way to connect that outlives this object, for a result that is read later.
@@ -213,9 +180,7 @@ class Database:
         """Close what was opened here; a caller's instance keeps none of our settings."""
         with suppress(duckdb.Error):
             if not (self._on_disk and _is_alone(self.connection)):
-                for name, value in self._before.items():
-                    _set(self.connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
-                    self.connection.execute(f"RESET GLOBAL {name}")
+                self.tuning.give_back()
         self.connection.close()
 
     @staticmethod
@@ -225,14 +190,6 @@ class Database:
                 _create_file(path)
             return duckdb.connect(path)
 
-    def _tune(self, connection: duckdb.DuckDBPyConnection) -> None:
-        if _is_alone(connection):
-            for name, value in _SETTINGS.items():
-                if self._on_disk or name != "memory_limit":  # what is kept in memory must fit there
-                    (before,) = only_row(connection, f"SELECT current_setting({literal(name)})") or ("",)
-                    self._before[name] = str(before)
-                    _set(connection, name, value)
-
     def _stores_zstd(self) -> bool:
         """Whether this file's storage version can hold zstd; older files store such a column uncompressed."""
         row = only_row(
@@ -241,10 +198,6 @@ class Database:
         )
         found = re.match(r"v(\d+)\.(\d+)", str(row[0])) if row and row[0] else None
         return found is not None and (int(found[1]), int(found[2])) >= (1, 2)
-
-
-def _set(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
-    connection.execute(f"SET GLOBAL {name} = {literal(value)}")
 
 
 def _is_alone(connection: duckdb.DuckDBPyConnection) -> bool:

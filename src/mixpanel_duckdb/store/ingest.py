@@ -34,12 +34,13 @@ class PageWriter:
         self._staging = staging
         self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
         self._groups = 0
-        self._database = database
         self._owner = database.cursor()
         with storage_errors("attach a database in memory"):
             self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
         self._stager = Stager(database.cursor())
         self._cursor = database.cursor()
+        self._tuning = database.tuning
+        self._tuning.widen()
 
     def close(self) -> None:
         """Give back the cursors and the memory."""
@@ -48,6 +49,7 @@ class PageWriter:
         with storage_errors("detach the database in memory"):
             self._owner.execute(f"DETACH {self._memory}")
         self._owner.close()
+        self._tuning.narrow()
 
     def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
         """Parse a group of pages into memory and judge each of them.
@@ -61,7 +63,7 @@ class PageWriter:
         self._groups += 1
         table = f"{self._memory}.group_{self._groups}"
         with storage_errors(f"read page {_indices(pages)}"):
-            return self._database.with_room(lambda: self._stager.stage(pages, table))
+            return self._stager.stage(pages, table)
 
     def commit(self, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
         """Store the accepted pages of some groups, rows and journal in one transaction.
@@ -75,9 +77,10 @@ class PageWriter:
         filled = [group for group in groups if group.accepted]
         with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
             if filled:
-                self._database.with_room(lambda: self._append(filled))
+                self._append(filled)
             for group in groups:
                 self._cursor.execute(f"DROP TABLE {group.table}")
+            self._tuning.drop_written()
         return tuple(receipt for group in groups for receipt in group.receipts)
 
     def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:

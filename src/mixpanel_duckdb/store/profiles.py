@@ -56,7 +56,7 @@ class ProfileStore:
 
     def __init__(self, database: str | os.PathLike[str] | duckdb.DuckDBPyConnection = IN_MEMORY) -> None:
         self._database = Database(database)
-        self.tuned, self.with_room = self._database.tuned, self._database.with_room
+        self.tuned, self.with_room = self._database.tuning.ours, self._database.tuning.with_room
         self._cursor = self._database.cursor()
         self._journal = Journal(self._cursor)
 
@@ -190,7 +190,7 @@ class ProfileStore:
     def staged(self, fetch: OpenFetch) -> StagedRows:
         """Count what has arrived."""
         with storage_errors("count the rows"):
-            return self._database.with_room(lambda: count_staged(self._cursor, fetch.staging))
+            return self.with_room(lambda: count_staged(self._cursor, fetch.staging))
 
     def odd_rows(self, fetch: OpenFetch) -> OddRows:
         """Sum up, over the committed pages, what the result reports."""
@@ -206,7 +206,7 @@ class ProfileStore:
             staged: What :meth:`staged` said; without duplicates nothing is rewritten.
         """
         with storage_errors(f"publish {fetch.spec.table!r}"):
-            self._database.with_room(lambda: self._publish(fetch, if_exists, staged))
+            self.with_room(lambda: self._publish(fetch, if_exists, staged))
         Ownership.release(fetch.token)
 
     def _publish(self, fetch: OpenFetch, if_exists: IfExists, staged: StagedRows) -> None:
