@@ -1,9 +1,9 @@
 """Settings of ours, on an instance that nobody else in this process uses, and given back at the end.
 
-The memory limit is tight, except while pages are written. Every block that DuckDB writes stays in memory until the limit
-is reached; there it drops them one by one, and with each of them may give the free memory of the whole process back to
-the system, only to ask for it again (2.0.1, ``BufferPool::EvictBlocks``). So a writer widens the limit, and has the
-blocks dropped many at a time.
+The memory limit is tight, except while pages are written. Every block that DuckDB writes stays in memory until the
+limit is reached; there it drops them one by one, and with each of them may give the free memory of the whole process
+back to the system, only to ask for it again (2.0.1, ``BufferPool::EvictBlocks``). So a writer widens the limit, and has
+the blocks dropped many at a time.
 """
 
 from __future__ import annotations
