@@ -17,8 +17,8 @@ ORDER = [
     "wire", "query", "limits", "rate_limit", "retry", "page",
     "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "timeline", "progress",
     "display", "frames", "typed", "files", "result",
-    "source", "plan", "budget", "writer", "download", "run", "fetcher", "api", "__init__", "integrations", "simulator",
-    "cli", "__main__",
+    "source", "plan", "budget", "turns", "writer", "download", "run", "fetcher", "api", "__init__", "integrations",
+    "simulator", "cli", "__main__",
 ]  # fmt: skip
 IMPORT_SECONDS = 0.25
 

@@ -26,6 +26,7 @@ from .run import FetchOptions, FetchRun
 from .source import page_source
 from .store import ProfileStore
 from .store.publish import IfExists
+from .turns import SHORT_TURNS
 
 __all__ = ["ParallelProfileFetcher"]
 
@@ -116,7 +117,7 @@ class ParallelProfileFetcher:
             rate_limit_wait=rate_limit_wait,
         )
         heard = on_batch_complete is not None or observer is not None
-        with closing(progress_display(progress, heard=heard)) as display:
+        with SHORT_TURNS, closing(progress_display(progress, heard=heard)) as display:
             listener = _Listener(on_batch_complete, display, *([observer] if observer else []))
             return FetchRun(self._source, self._store, query, table, options, listener).execute()
 

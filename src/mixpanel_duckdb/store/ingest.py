@@ -63,7 +63,7 @@ class PageWriter:
         self._groups += 1
         table = f"{self._memory}.group_{self._groups}"
         with storage_errors(f"read page {_indices(pages)}"):
-            return self._stager.stage(pages, table)
+            return self._tuning.with_room(lambda: self._stager.stage(pages, table))
 
     def commit(self, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
         """Store the accepted pages of some groups, rows and journal in one transaction.
@@ -77,7 +77,7 @@ class PageWriter:
         filled = [group for group in groups if group.accepted]
         with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
             if filled:
-                self._append(filled)
+                self._tuning.with_room(lambda: self._append(filled))
             for group in groups:
                 self._cursor.execute(f"DROP TABLE {group.table}")
             self._tuning.drop_written()

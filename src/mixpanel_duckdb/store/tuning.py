@@ -24,9 +24,9 @@ _Outcome = TypeVar("_Outcome")
 # checkpoints goes past the write-ahead log. Measured in docs/storage.md.
 _MEMORY, _TIGHT = "memory_limit", "170MB"
 _SETTINGS = {_MEMORY: _TIGHT, "threads": "1", "max_vacuum_tasks": "0", "checkpoint_threshold": "8MB"}
-# Bytes of written blocks in memory that are worth dropping, and how many of them stay: somebody else may need room
-# while they are dropped, and takes theirs.
-_WORTH_DROPPING, _LEFT = 64_000_000, 32_000_000
+# Bytes of written blocks in memory that are worth dropping, and how many of them stay: another thread may need room
+# meanwhile, and takes theirs.
+_WORTH_DROPPING, _LEFT = 16_000_000, 8_000_000
 _HELD = """
     SELECT sum(memory_usage_bytes), sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE') FROM duckdb_memory()
 """
@@ -45,7 +45,7 @@ class Tuning:
         self._connection = connection
         self._before: dict[str, str] = {}
         self._changing = threading.Lock()
-        self._tight = self._limited = ours and limit_memory
+        self._limited = ours and limit_memory
         for name, value in _SETTINGS.items():
             if ours and (limit_memory or name != _MEMORY):
                 ((before,),) = connection.execute(f"SELECT current_setting('{name}')").fetchall()
@@ -58,22 +58,21 @@ class Tuning:
         return bool(self._before)
 
     def with_room(self, work: Callable[[], _Outcome]) -> _Outcome:
-        """Do something; if the tight limit is too tight for it, do it again with the wide one, which then stays.
+        """Do something; if a limit of ours is too tight for it, do it again without.
 
         Args:
             work: Leaves nothing behind when it fails.
         """
-        tight = self._tight
         try:
             return work()
         except duckdb.OutOfMemoryException:
-            if not tight:
+            if not self._limited:
                 raise
         self.widen()
         return work()
 
     def widen(self) -> None:
-        """Let DuckDB take as much memory as it would by itself."""
+        """Let DuckDB take as much memory as it would by itself; waits until ``drop_written`` is over."""
         self._limit(tight=False)
 
     def narrow(self) -> None:
@@ -81,8 +80,8 @@ class Tuning:
         self._limit(tight=True)
 
     def drop_written(self) -> None:
-        """Drop blocks of the file from memory, if there are many; to be called often where the limit is wide."""
-        if not self._limited or self._tight:
+        """Drop blocks of the file from memory, if there are many; for use between ``widen`` and ``narrow``."""
+        if not self._limited:
             return
         with self._changing, self._connection.cursor() as cursor:
             ((held, written),) = cursor.execute(_HELD).fetchall()
@@ -95,7 +94,6 @@ class Tuning:
         if self._limited:
             with self._changing, self._connection.cursor() as cursor, suppress(duckdb.OutOfMemoryException):
                 _set(cursor, _MEMORY, _TIGHT if tight else self._before[_MEMORY])
-                self._tight = tight
 
     def give_back(self) -> None:
         """Set everything as it was, for those who go on with the instance."""
