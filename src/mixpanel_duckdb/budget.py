@@ -1,7 +1,8 @@
 """How many bytes of page bodies a run may hold: being fetched, waiting, parsed, or on their way to the disk.
 
 Pages of 1,000 profiles never come near it. Pages of 50,000 are 50 to 100 MB each, and five in flight with ten in the
-queue would be gigabytes: their requests are held back until earlier pages are stored.
+queue would be gigabytes: their requests are held back until earlier pages are stored. Three bodies keep the network,
+the parser and the disk busy, so a run takes more than two fifths of what it may hold only to have three.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ByteBudget:
             FetchStopped: The run was stopped.
         """
         with self._changed:
-            while self._held and sum(self._held.values()) + self._largest > self._limit:
+            while self._held and sum(self._held.values()) + self._largest > self._room():
                 control.check()
                 self._changed.wait(_LOOK_AGAIN)
             self._held[index] = self._largest
@@ -62,3 +63,6 @@ class ByteBudget:
         with self._changed:
             self._held.pop(index, None)
             self._changed.notify_all()
+
+    def _room(self) -> int:
+        return min(self._limit, max(self._limit * 2 // 5, 3 * self._largest))

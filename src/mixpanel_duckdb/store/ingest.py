@@ -77,10 +77,10 @@ class PageWriter:
         filled = [group for group in groups if group.accepted]
         with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
             if filled:
-                self._tuning.with_room(lambda: self._append(filled))
+                with self._tuning.committing(sum(group.size for group in filled)):
+                    self._tuning.with_room(lambda: self._append(filled))
             for group in groups:
                 self._cursor.execute(f"DROP TABLE {group.table}")
-            self._tuning.drop_written()
         return tuple(receipt for group in groups for receipt in group.receipts)
 
     def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:

@@ -4,13 +4,16 @@ The memory limit is tight, except while pages are written. Every block that Duck
 limit is reached; there it drops them one by one, and with each of them may give the free memory of the whole process
 back to the system, only to ask for it again (2.0.1, ``BufferPool::EvictBlocks``). So a writer widens the limit, and has
 the blocks dropped many at a time.
+
+A transaction that starts a checkpoint goes past the write-ahead log into compressed row groups. DuckDB asks whether one
+is due before it commits, and reckons a row as 40 bytes, so that every other group of pages would be written twice.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TypeVar
 
 import duckdb
@@ -19,14 +22,16 @@ __all__ = ["Tuning"]
 
 _Outcome = TypeVar("_Outcome")
 
-# Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
-# small ("vacuum") rewrites the whole table at the last checkpoint. A group of pages that is above the threshold for
-# checkpoints goes past the write-ahead log. Measured in docs/storage.md.
 _MEMORY, _TIGHT = "memory_limit", "170MB"
-_SETTINGS = {_MEMORY: _TIGHT, "threads": "1", "max_vacuum_tasks": "0", "checkpoint_threshold": "8MB"}
+# Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
+# small ("vacuum") rewrites the whole table at the last checkpoint. Measured in docs/storage.md.
+_SETTINGS = {_MEMORY: _TIGHT, "threads": "1", "max_vacuum_tasks": "0"}
+_CHECKPOINT, _AT_ONCE = "checkpoint_threshold", "1KB"
+# Bytes of bodies whose transaction is worth a checkpoint; smaller ones share one, as DuckDB sees fit.
+_WORTH_A_CHECKPOINT = 8_000_000
 # Bytes of written blocks in memory that are worth dropping, and how many of them stay: another thread may need room
-# meanwhile, and takes theirs.
-_WORTH_DROPPING, _LEFT = 16_000_000, 8_000_000
+# meanwhile, and takes theirs. After a transaction of so many bytes there is more free memory than the next one needs.
+_WORTH_DROPPING, _LEFT, _LARGE = 16_000_000, 8_000_000, 32_000_000
 _HELD = """
     SELECT sum(memory_usage_bytes), sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE') FROM duckdb_memory()
 """
@@ -72,20 +77,41 @@ class Tuning:
         return work()
 
     def widen(self) -> None:
-        """Let DuckDB take as much memory as it would by itself; waits until ``drop_written`` is over."""
+        """Let DuckDB take as much memory as it would by itself; waits until no blocks are being dropped."""
         self._limit(tight=False)
 
     def narrow(self) -> None:
         """Take the room back that ``widen`` gave."""
         self._limit(tight=True)
 
-    def drop_written(self) -> None:
-        """Drop blocks of the file from memory, if there are many; for use between ``widen`` and ``narrow``."""
+    @contextmanager
+    def committing(self, size: int) -> Iterator[None]:
+        """Surround a transaction that writes pages; for use between ``widen`` and ``narrow``.
+
+        Args:
+            size: Bytes of the pages' bodies.
+        """
         if not self._limited:
+            yield
             return
+        with self._checkpoint_at_once() if size >= _WORTH_A_CHECKPOINT else nullcontext():
+            yield
+        self._drop_written(large=size > _LARGE)
+
+    @contextmanager
+    def _checkpoint_at_once(self) -> Iterator[None]:
+        with self._connection.cursor() as cursor:
+            ((before,),) = cursor.execute(f"SELECT current_setting('{_CHECKPOINT}')").fetchall()
+            _set(cursor, _CHECKPOINT, _AT_ONCE)
+            try:
+                yield
+            finally:
+                _set(cursor, _CHECKPOINT, before)
+
+    def _drop_written(self, *, large: bool) -> None:
         with self._changing, self._connection.cursor() as cursor:
             ((held, written),) = cursor.execute(_HELD).fetchall()
-            if written > _WORTH_DROPPING:
+            if large or written > _WORTH_DROPPING:
                 with suppress(duckdb.OutOfMemoryException):
                     _set(cursor, _MEMORY, f"{held - written + _LEFT}B")
                 _set(cursor, _MEMORY, self._before[_MEMORY])
