@@ -1,8 +1,8 @@
 """How many bytes of page bodies a run may hold: being fetched, waiting, parsed, or on their way to the disk.
 
-Pages of 1,000 profiles never come near it. Pages of 50,000 are 50 to 100 MB each, and five in flight with ten in the
-queue would be gigabytes: their requests are held back until earlier pages are stored. Three bodies keep the network,
-the parser and the disk busy, so a run takes more than two fifths of what it may hold only to have three.
+Pages of 1,000 profiles rarely come near it. Pages of 50,000 are 50 to 100 MB each, and five in flight with ten in the
+queue would be gigabytes: their requests are held back until earlier pages are stored. Between the two, a run holds as
+much as keeps each of its threads busy: a body for every worker, for the parser and for the disk.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ class ByteBudget:
     is always allowed, however large.
 
     Args:
-        limit: Bytes in all.
+        limit: Most bytes in all.
+        bodies: How many bodies keep every thread busy; more are held only if they are within two fifths of the limit.
         largest: Bytes of the largest body of an earlier run, if it is known.
 
     Example:
-        >>> budget = ByteBudget(100)
+        >>> budget = ByteBudget(100, bodies=3)
         >>> budget.arrived(0, 60)
         >>> budget.release(0)
         >>> budget.reserve(1, FetchControl())
     """
 
-    def __init__(self, limit: int, largest: int = 0) -> None:
+    def __init__(self, limit: int, *, bodies: int, largest: int = 0) -> None:
         self._changed = threading.Condition()
         self._limit = limit
+        self._bodies = bodies
         self._held: dict[int, int] = {}
         self._largest = largest
 
@@ -65,4 +67,4 @@ class ByteBudget:
             self._changed.notify_all()
 
     def _room(self) -> int:
-        return min(self._limit, max(self._limit * 2 // 5, 3 * self._largest))
+        return min(self._limit, max(self._limit * 2 // 5, self._bodies * self._largest))

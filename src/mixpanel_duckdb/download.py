@@ -29,7 +29,7 @@ __all__ = ["Download", "PageEvent", "still_running"]
 
 _TICK = 0.1
 _WRITER_PATIENCE = 60.0
-# Three pages of 50,000 profiles; more of 1,000 than ever wait.
+# Three pages of 50,000 profiles.
 _BODY_BYTES = 160_000_000
 
 
@@ -91,7 +91,7 @@ class Download:
         self._plan = plan
         self._control = control
         self._workers = workers
-        self._budget = ByteBudget(_BODY_BYTES, largest_body)
+        self._budget = ByteBudget(_BODY_BYTES, bodies=workers + 2, largest=largest_body)
         self._events: queue.SimpleQueue[PageEvent | _Ended] = queue.SimpleQueue()
         self._writer = Writer(sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mp-fetch-page")

@@ -3,7 +3,7 @@
 Only one thread of a process runs Python at a time. One that wants to waits until the others give way, and a thread that
 computes does so every 5 milliseconds, unless the process says otherwise. A page needs about ten turns, most of them for
 a few microseconds: reading its bytes, calling DuckDB. So beside one busy thread, such as a notebook's own work, a
-download would spend nearly all of its time waiting (see ``docs/benchmarks.md``).
+fetch would spend nearly all of its time waiting (``docs/benchmarks.md`` has the figures).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ShortTurns:
     Example:
         >>> before = sys.getswitchinterval()
         >>> with SHORT_TURNS:
-        ...     sys.getswitchinterval() < before
+        ...     sys.getswitchinterval() < 0.0003
         True
         >>> sys.getswitchinterval() == before
         True

@@ -7,15 +7,14 @@ import duckdb
 import pytest
 
 from mixpanel_duckdb.page import EngagePage
-from mixpanel_duckdb.store import PageWrite, ProfileStore
-from mixpanel_duckdb.store import tuning as room
+from mixpanel_duckdb.store import PageWrite, ProfileStore, tuning
 from store.storing import body_of, opened, page
 
 MEGABYTES = 1_000_000
 
 
-def setting(store, name="memory_limit"):
-    with store.reader()() as connection:
+def setting(place, name="memory_limit"):
+    with place.reader()() if isinstance(place, ProfileStore) else place.cursor() as connection:
         return connection.execute(f"SELECT current_setting('{name}')").fetchall()[0][0]
 
 
@@ -46,7 +45,7 @@ def test_memory_is_wide_only_while_pages_are_written(tmp_path):
 
 
 def held_after(path, pages):
-    """Bytes of written blocks in memory after each of these pages of 10 MB, and whether the limit is wide again."""
+    """Bytes of written blocks in memory after each of so many pages of 10 MB."""
     with ProfileStore(str(path)) as store, opened(store) as (_, writer):
         wide = setting(store)
         after = []
@@ -59,37 +58,92 @@ def held_after(path, pages):
 
 
 def test_written_blocks_do_not_pile_up_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "_WORTH_DROPPING", 2 * MEGABYTES)
-    monkeypatch.setattr(room, "_LEFT", MEGABYTES)
+    monkeypatch.setattr(tuning, "_WORTH_DROPPING", 2 * MEGABYTES)
+    monkeypatch.setattr(tuning, "_LEFT", MEGABYTES)
     dropped = held_after(tmp_path / "b.duckdb", 6)
-    monkeypatch.setattr(room, "_WORTH_DROPPING", 1 << 40)
+    monkeypatch.setattr(tuning, "_WORTH_DROPPING", 1 << 40)
     kept = held_after(tmp_path / "c.duckdb", 6)
     assert max(dropped) <= 2 * MEGABYTES < kept[-1]
 
 
-def test_a_refusal_while_blocks_are_dropped_is_tried_again(tmp_path):
-    """Another thread finds the limit low for a moment."""
+def test_blocks_stay_while_somebody_else_could_run_into_the_lowered_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "_WORTH_DROPPING", 0)
+    monkeypatch.setattr(tuning, "_LEFT", 0)
+    path = str(tmp_path / "d.duckdb")
+    with ProfileStore(path) as store, opened(store) as (_, writer):
+        with duckdb.connect(path):
+            writer.write([incompressible(0, 10 * MEGABYTES)])
+            kept = held(store)
+        writer.write([page(1, "a")])
+        assert held(store) < kept / 2
+
+
+def test_a_retry_has_room_until_it_is_over(tmp_path, monkeypatch):
+    """The writer ends while another thread does again what the tight limit refused."""
+    limits = []
+    with ProfileStore(str(tmp_path / "e.duckdb")) as store:
+        tight = setting(store)
+
+        def refused_first():
+            limits.append(setting(store))
+            if len(limits) == 1:
+                raise duckdb.OutOfMemoryException
+            with opened(store) as (_, writer):
+                writer.write([page(0, "a")])
+            limits.append(setting(store))
+            return "done"
+
+        assert store.with_room(refused_first) == "done"
+        assert limits[0] == tight
+        assert limits[1] == limits[2] != tight
+        assert setting(store) == tight
+
+
+def test_a_limit_that_somebody_sets_meanwhile_stays(tmp_path):
+    path = str(tmp_path / "f.duckdb")
+    with ProfileStore(path) as store, opened(store) as (_, writer):
+        with duckdb.connect(path) as mine:
+            mine.execute("SET memory_limit = '1234MB'")
+        theirs = setting(store)
+        writer.write([incompressible(0, 40 * MEGABYTES)])
+        assert setting(store) == theirs
+    with duckdb.connect() as other:
+        assert theirs != other.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+
+
+@pytest.mark.parametrize("source", ["a connection", "memory"])
+def test_where_the_limit_is_not_ours_nothing_is_set_and_nothing_tried_again(tmp_path, source, monkeypatch):
     calls = []
 
-    def unlucky():
-        calls.append(setting(store))
-        if len(calls) == 1:
-            raise duckdb.OutOfMemoryException
-        return "done"
+    def refused():
+        calls.append("call")
+        raise duckdb.OutOfMemoryException
 
-    with ProfileStore(str(tmp_path / "d.duckdb")) as store, opened(store):
-        assert store.with_room(unlucky) == "done"
-    assert len(calls) == 2
-
-
-def test_a_callers_instance_has_no_limit_of_ours(tmp_path):
-    with duckdb.connect(str(tmp_path / "e.duckdb")) as mine:
+    with duckdb.connect(str(tmp_path / "g.duckdb")) as mine:
         mine.execute("SET memory_limit = '300MB'")
-        with ProfileStore(mine) as store, opened(store) as (_, writer):
+        before = setting(mine) if source == "a connection" else None
+        with ProfileStore(mine if source == "a connection" else ":memory:") as store:
+            before = before or setting(store)
+            with opened(store) as (_, writer):
+                writer.write([incompressible(0, 40 * MEGABYTES)])
+                assert setting(store) == before
+                with pytest.raises(duckdb.OutOfMemoryException):
+                    store.with_room(refused)
+    assert calls == ["call"]
+
+
+def test_every_setting_is_what_it_was_after_a_large_transaction(tmp_path):
+    path = str(tmp_path / "h.duckdb")
+    names = ("memory_limit", "threads", "max_vacuum_tasks", "checkpoint_threshold")
+    with duckdb.connect(path) as connection:
+        default = [setting(connection, name) for name in names]
+    with ProfileStore(path) as store:
+        with opened(store) as (_, writer):
             writer.write([incompressible(0, 40 * MEGABYTES)])
-            assert setting(store) == mine.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
-            with pytest.raises(duckdb.OutOfMemoryException):
-                store.with_room(lambda: (_ for _ in ()).throw(duckdb.OutOfMemoryException))
+        assert setting(store, "checkpoint_threshold") == default[-1]
+        later = duckdb.connect(path)
+    with later:
+        assert [setting(later, name) for name in names] == default
 
 
 def test_a_full_group_of_pages_goes_past_the_write_ahead_log(tmp_path):

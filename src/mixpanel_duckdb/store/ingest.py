@@ -4,13 +4,14 @@ A group of pages goes through two steps, each on a thread and a cursor of its ow
 before it is compressed and written. ``stage`` parses the bodies into a table of an attached in-memory database and
 counts each page there, so that a short or odd one is known before anything is stored. ``commit`` appends the accepted
 pages of one or more groups to the staging table of the file, and to the journal, in one transaction. DuckDB compresses
-what it writes at its own checkpoints; a transaction that would start one goes into it past the write-ahead log.
+what it writes at its own checkpoints; a large transaction starts one, and goes past the write-ahead log (``tuning``).
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from ..trace import steps_text, utc_now
 from .database import Database, atomic, quote, storage_errors
@@ -18,6 +19,9 @@ from .journal import PAGES
 from .stage import Counted, PageReceipt, PageWrite, StagedGroup, Stager
 
 __all__ = ["PageWriter"]
+
+# The database's, its store's, and three here.
+_CONNECTIONS = 5
 
 
 class PageWriter:
@@ -40,16 +44,16 @@ class PageWriter:
         self._stager = Stager(database.cursor())
         self._cursor = database.cursor()
         self._tuning = database.tuning
-        self._tuning.widen()
+        self._room = ExitStack()
+        self._room.enter_context(self._tuning.room())
 
     def close(self) -> None:
         """Give back the cursors and the memory."""
-        self._stager.close()
-        self._cursor.close()
-        with storage_errors("detach the database in memory"):
+        with storage_errors("detach the database in memory"), self._room:
+            self._stager.close()
+            self._cursor.close()
             self._owner.execute(f"DETACH {self._memory}")
-        self._owner.close()
-        self._tuning.narrow()
+            self._owner.close()
 
     def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
         """Parse a group of pages into memory and judge each of them.
@@ -77,7 +81,8 @@ class PageWriter:
         filled = [group for group in groups if group.accepted]
         with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
             if filled:
-                with self._tuning.committing(sum(group.size for group in filled)):
+                size = sum(group.size for group in filled)
+                with self._tuning.transaction(self._cursor, size, connections=_CONNECTIONS):
                     self._tuning.with_room(lambda: self._append(filled))
             for group in groups:
                 self._cursor.execute(f"DROP TABLE {group.table}")

@@ -1,9 +1,9 @@
-"""Settings of ours, on an instance that nobody else in this process uses, and given back at the end.
+"""Settings of ours, on an instance that nobody else in this process had open, and given back at the end.
 
-The memory limit is tight, except while pages are written. Every block that DuckDB writes stays in memory until the
-limit is reached; there it drops them one by one, and with each of them may give the free memory of the whole process
-back to the system, only to ask for it again (2.0.1, ``BufferPool::EvictBlocks``). So a writer widens the limit, and has
-the blocks dropped many at a time.
+The memory limit is tight, except for whoever needs room: a writer of pages, and work that the tight limit refused.
+Every block that DuckDB writes stays in memory until the limit is reached; there it drops them one by one, and with each
+of them may give the free memory of the whole process back to the system, only to ask for it again (2.0.1,
+``BufferPool::EvictBlocks``). So while pages are written the limit is wide, and blocks are dropped many at a time.
 
 A transaction that starts a checkpoint goes past the write-ahead log into compressed row groups. DuckDB asks whether one
 is due before it commits, and reckons a row as 40 bytes, so that every other group of pages would be written twice.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import duckdb
@@ -29,11 +29,14 @@ _SETTINGS = {_MEMORY: _TIGHT, "threads": "1", "max_vacuum_tasks": "0"}
 _CHECKPOINT, _AT_ONCE = "checkpoint_threshold", "1KB"
 # Bytes of bodies whose transaction is worth a checkpoint; smaller ones share one, as DuckDB sees fit.
 _WORTH_A_CHECKPOINT = 8_000_000
-# Bytes of written blocks in memory that are worth dropping, and how many of them stay: another thread may need room
-# meanwhile, and takes theirs. After a transaction of so many bytes there is more free memory than the next one needs.
-_WORTH_DROPPING, _LEFT, _LARGE = 16_000_000, 8_000_000, 32_000_000
-_HELD = """
-    SELECT sum(memory_usage_bytes), sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE') FROM duckdb_memory()
+# Bytes of written blocks that are worth dropping, and how many of them stay, for another thread to take the place of.
+_WORTH_DROPPING, _LEFT = 16_000_000, 8_000_000
+# Bytes of bodies whose transaction leaves much free memory behind; a limit that is set gives that back, too.
+_LARGE = 32_000_000
+_HELD = f"""
+    SELECT sum(memory_usage_bytes), sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE'),
+           current_setting('{_MEMORY}'), (SELECT * FROM duckdb_connection_count())
+    FROM duckdb_memory()
 """
 
 
@@ -49,21 +52,29 @@ class Tuning:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, ours: bool, limit_memory: bool) -> None:
         self._connection = connection
         self._before: dict[str, str] = {}
-        self._changing = threading.Lock()
-        self._limited = ours and limit_memory
         for name, value in _SETTINGS.items():
             if ours and (limit_memory or name != _MEMORY):
-                ((before,),) = connection.execute(f"SELECT current_setting('{name}')").fetchall()
-                self._before[name] = str(before)
+                self._before[name] = _current(connection, name)
                 _set(connection, name, value)
+        self._limited = ours and limit_memory
+        # Guards every change of the limit, and the two below: how many need room, and how DuckDB shows what we set.
+        self._changing = threading.Lock()
+        self._need_room = 0
+        self._limit = _current(connection, _MEMORY) if self._limited else ""
 
     @property
     def ours(self) -> bool:
         """Whether anything was set."""
         return bool(self._before)
 
+    def give_back(self) -> None:
+        """Set everything as it was, for those who go on with the instance."""
+        for name, value in self._before.items():
+            _set(self._connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
+            self._connection.execute(f"RESET GLOBAL {name}")
+
     def with_room(self, work: Callable[[], _Outcome]) -> _Outcome:
-        """Do something; if a limit of ours is too tight for it, do it again without.
+        """Do something; if a limit of ours is too tight for it, do it again with as much memory as DuckDB would take.
 
         Args:
             work: Leaves nothing behind when it fails.
@@ -73,59 +84,67 @@ class Tuning:
         except duckdb.OutOfMemoryException:
             if not self._limited:
                 raise
-        self.widen()
-        return work()
-
-    def widen(self) -> None:
-        """Let DuckDB take as much memory as it would by itself; waits until no blocks are being dropped."""
-        self._limit(tight=False)
-
-    def narrow(self) -> None:
-        """Take the room back that ``widen`` gave."""
-        self._limit(tight=True)
+        with self.room():
+            return work()
 
     @contextmanager
-    def committing(self, size: int) -> Iterator[None]:
-        """Surround a transaction that writes pages; for use between ``widen`` and ``narrow``.
+    def room(self) -> Iterator[None]:
+        """Let DuckDB take as much memory as it would by itself, for as long as somebody needs it."""
+        self._need(1)
+        try:
+            yield
+        finally:
+            self._need(-1)
+
+    @contextmanager
+    def transaction(self, cursor: duckdb.DuckDBPyConnection, size: int, *, connections: int) -> Iterator[None]:
+        """Surround a transaction that stores pages, by somebody who has room.
 
         Args:
+            cursor: The writer's, with no transaction open. A new one would find no memory where the limit is lowered.
             size: Bytes of the pages' bodies.
+            connections: How many to the instance are this package's own.
         """
         if not self._limited:
             yield
             return
-        with self._checkpoint_at_once() if size >= _WORTH_A_CHECKPOINT else nullcontext():
-            yield
-        self._drop_written(large=size > _LARGE)
-
-    @contextmanager
-    def _checkpoint_at_once(self) -> Iterator[None]:
-        with self._connection.cursor() as cursor:
-            ((before,),) = cursor.execute(f"SELECT current_setting('{_CHECKPOINT}')").fetchall()
+        if size >= _WORTH_A_CHECKPOINT:
+            before = _current(cursor, _CHECKPOINT)
             _set(cursor, _CHECKPOINT, _AT_ONCE)
-            try:
-                yield
-            finally:
+        try:
+            yield
+        finally:
+            if size >= _WORTH_A_CHECKPOINT:
                 _set(cursor, _CHECKPOINT, before)
+        with suppress(duckdb.OutOfMemoryException):
+            self._drop_written(cursor, connections, large=size > _LARGE)
 
-    def _drop_written(self, *, large: bool) -> None:
-        with self._changing, self._connection.cursor() as cursor:
-            ((held, written),) = cursor.execute(_HELD).fetchall()
-            if large or written > _WORTH_DROPPING:
-                with suppress(duckdb.OutOfMemoryException):
+    def _drop_written(self, cursor: duckdb.DuckDBPyConnection, connections: int, *, large: bool) -> None:
+        """Lower the limit for a moment, unless it is somebody else's by now, or somebody else could run into it."""
+        with self._changing:
+            ((held, written, limit, open_now),) = cursor.execute(_HELD).fetchall()
+            others = open_now > connections or self._need_room > 1
+            if not others and limit == self._limit and (large or written > _WORTH_DROPPING):
+                try:
                     _set(cursor, _MEMORY, f"{held - written + _LEFT}B")
-                _set(cursor, _MEMORY, self._before[_MEMORY])
+                finally:
+                    _set(cursor, _MEMORY, self._before[_MEMORY])
 
-    def _limit(self, *, tight: bool) -> None:
-        if self._limited:
-            with self._changing, self._connection.cursor() as cursor, suppress(duckdb.OutOfMemoryException):
-                _set(cursor, _MEMORY, _TIGHT if tight else self._before[_MEMORY])
+    def _need(self, more: int) -> None:
+        with self._changing:
+            had = self._need_room > 0
+            self._need_room += more
+            if not self._limited or had == (self._need_room > 0):
+                return
+            with suppress(duckdb.OutOfMemoryException), self._connection.cursor() as cursor:
+                if _current(cursor, _MEMORY) == self._limit:
+                    _set(cursor, _MEMORY, _TIGHT if had else self._before[_MEMORY])
+                    self._limit = _current(cursor, _MEMORY)
 
-    def give_back(self) -> None:
-        """Set everything as it was, for those who go on with the instance."""
-        for name, value in self._before.items():
-            _set(self._connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
-            self._connection.execute(f"RESET GLOBAL {name}")
+
+def _current(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    ((value,),) = connection.execute(f"SELECT current_setting('{name}')").fetchall()
+    return str(value)
 
 
 def _set(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
