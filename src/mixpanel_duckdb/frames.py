@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .errors import MixpanelError
 from .extras import need
-from .store.database import quote
+from .store.database import quote, storage_errors
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,10 +36,12 @@ class Readable:
         """Give the rows as a DuckDB relation.
 
         Raises:
-            MixpanelError: The result no longer knows its database (it was unpickled, say).
+            MixpanelError: The result no longer knows its database (it was unpickled, say), or the rows are gone from
+                there: a later run may have gone on with them, or replaced them.
         """
         # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.
-        return self._connected()().sql(f"FROM {quote(self._reads_from)}")
+        with storage_errors(f"read {self._reads_from!r} (did a later run go on with it?)"):
+            return self._connected()().sql(f"FROM {quote(self._reads_from)}")
 
     def df(self) -> pandas.DataFrame:
         """Give the rows as a pandas DataFrame (extra ``pandas``)."""

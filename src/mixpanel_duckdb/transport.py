@@ -103,6 +103,10 @@ class Transport:
             return self._follow(form, control)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error) as error:
             failure = self._error(error, index)
+        except RuntimeError as error:
+            if not self._http.is_closed:
+                raise
+            failure = ConfigurationError(f"Page {index}: {error} Make a new one.", page=index)
         # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
         raise failure
 

@@ -59,6 +59,18 @@ def test_a_path_that_cannot_be_written_is_refused_before_any_request(mp_fetch, s
     assert (tmp_path / "mixpanel.duckdb").read_bytes() == b"precious"
 
 
+def test_no_file_but_a_picture_is_ever_overwritten(mp_fetch, tmp_path):
+    assert mp_fetch("profiles", "-q").code == 0
+    (tmp_path / "warehouse.duckdb").write_bytes(b"precious")
+    refused = mp_fetch("status", "--timeline", "warehouse.duckdb")
+    assert refused.code == 2
+    assert "warehouse.duckdb exists and is no SVG" in refused.err
+    assert (tmp_path / "warehouse.duckdb").read_bytes() == b"precious"
+    (tmp_path / "run.svg").write_text("<svg>an older one</svg>")
+    assert mp_fetch("status", "--timeline", "run.svg").code == 0
+    assert "11 of 11 pages" in words(tmp_path / "run.svg")
+
+
 def test_a_database_that_is_yet_to_be_made_is_no_place_for_its_picture(mp_fetch, simulator, tmp_path):
     assert mp_fetch("profiles", "--timeline", str(tmp_path / "mixpanel.duckdb")).code == 2
     assert simulator.requests == []

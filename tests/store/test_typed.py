@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
+from mixpanel_duckdb.store.typed import build
 
 
 def profiles(*rows, connection=None):
@@ -92,6 +93,10 @@ def test_moments_are_timestamps_that_give_their_text_back(text):
         None,
     ]
     assert made.relation().project(f"strftime(a, '{column.time_format}')").fetchall()[0][0] == text
+
+
+def test_the_year_0_which_python_and_arrow_cannot_hold_stays_text():
+    assert values("0000-01-01T00:00:00") == ("VARCHAR", ["0000-01-01T00:00:00"])
 
 
 def test_text_in_json_stays_apart_from_numbers():
@@ -216,6 +221,24 @@ def test_a_table_is_a_copy_and_a_view_is_not():
     connection.execute("UPDATE profiles SET properties = '{\"a\": 2}'")
     assert (view.relation().fetchall()[0][1], table.relation().fetchall()[0][1]) == (2, 1)
     assert (view.table, view.materialized, table.table, table.materialized) == ("profiles_typed", False, "copy", True)
+
+
+@pytest.mark.parametrize("materialize", [False, True])
+def test_columns_and_types_are_of_one_moment_though_the_table_is_replaced_meanwhile(monkeypatch, materialize):
+    connection = profiles({"a": 1}, {"a": 2})
+    read = build.read_properties
+
+    def read_and_replace(cursor, table):
+        found = read(cursor, table)
+        connection.execute("CREATE OR REPLACE TABLE other AS FROM profiles")
+        connection.execute('UPDATE profiles SET properties = \'{"a": "text", "b": 1}\'')
+        return found
+
+    monkeypatch.setattr(build, "read_properties", read_and_replace)
+    made = md.type_columns(connection, materialize=materialize)
+    assert [(each.column, each.type, each.coverage) for each in made.columns] == [("a", "BIGINT", 1.0)]
+    if materialize:
+        assert sorted(row[1] for row in made.relation().fetchall()) == [1, 2]
 
 
 @pytest.mark.parametrize("first", [False, True])

@@ -206,6 +206,15 @@ def test_a_display_that_cannot_be_drawn_never_ends_a_run(stderr, sim, monkeypatc
     assert fetch(sim, ":memory:").is_complete
 
 
+@pytest.mark.parametrize("stream", [None, "closed", "a logger"])
+def test_a_process_without_a_usable_standard_error_fetches_all_the_same(monkeypatch, sim, database, stream):
+    closed = io.StringIO()
+    closed.close()
+    logger = types.SimpleNamespace(write=lambda _: None)
+    monkeypatch.setattr(sys, "stderr", {"closed": closed, "a logger": logger}.get(stream))
+    assert fetch(sim, database, progress="auto").is_complete
+
+
 def test_insisting_without_tqdm_names_the_extra_before_anything_is_asked(sim, monkeypatch, database):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(md.MixpanelError, match=r'tqdm is not installed; pip install "mixpanel-duckdb\[progress\]"'):

@@ -57,6 +57,13 @@ class Session:
         return f"Bearer {self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]}"
 
 
+class SdkAccount:
+    """What a workspace names ``account``: it signs, but for no project."""
+
+    def auth_header(self, *, token_resolver):
+        raise AssertionError
+
+
 class Workspace:
     session = Session()
 
@@ -385,7 +392,7 @@ def test_a_missing_sdk_is_one_error_that_names_the_extra(call, monkeypatch):
         call()
 
 
-@pytest.mark.parametrize("thing", [5, "token", {"token": TOKEN}, object()])
+@pytest.mark.parametrize("thing", [5, "token", {"token": TOKEN}, object(), Session, SdkAccount()])
 def test_what_cannot_sign_is_refused(thing):
     with pytest.raises(md.CredentialsError, match="cannot sign requests; give") as caught:
         md.MixpanelClient(thing)

@@ -132,6 +132,29 @@ def test_a_relative_path_is_found_from_another_folder(tmp_path, monkeypatch):
     assert rows(result.relation()) == 30
 
 
+@pytest.mark.parametrize("gone", ["file", "table"])
+def test_rows_that_are_gone_are_told_in_one_sentence_and_nothing_is_made(tmp_path, gone):
+    path = tmp_path / "gone.duckdb"
+    result = fetched(str(path))
+    if gone == "file":
+        path.rename(tmp_path / "elsewhere.duckdb")
+    else:
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("DROP TABLE profiles")
+    with pytest.raises(
+        md.StorageError, match="There is no database" if gone == "file" else "Could not read 'profiles'"
+    ):
+        result.relation()
+    assert path.exists() == (gone == "table")
+
+
+def test_a_connection_that_is_open_in_another_way_is_named_as_the_reason(tmp_path):
+    path = str(tmp_path / "reading.duckdb")
+    result = fetched(path)
+    with duckdb.connect(path, read_only=True), pytest.raises(md.StorageError, match="has it open in another way"):
+        result.relation()
+
+
 def test_arrow_consumers_read_it_without_pyarrow(result):
     capsule = result.__arrow_c_stream__()
     assert "arrow_array_stream" in repr(capsule)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_duckdb import Credentials, UnreadableAnswerError
+from mixpanel_duckdb import ConfigurationError, Credentials, MixpanelClient, UnreadableAnswerError
 from mixpanel_duckdb.control import FetchControl
 from mixpanel_duckdb.transport import Transport
 
@@ -104,3 +104,11 @@ def test_a_hook_of_the_callers_client_may_read_the_answer_first(coding):
 
     content = PACKED if coding == "gzip" else zlib.compress(BODY)
     assert received(content, coding, event_hooks={"response": [look]}) == BODY
+
+
+def test_a_client_that_was_closed_is_told_in_one_sentence():
+    client = MixpanelClient(Credentials(token="t", project_id="1"), base_url="http://127.0.0.1:9")
+    client.close()
+    for ask in (lambda: client.query_engage_page(0), lambda: next(client.export_profiles())):
+        with pytest.raises(ConfigurationError, match=r"closed\. Make a new one\.$"):
+            ask()

@@ -42,12 +42,15 @@ def writable(path: Path | None, database: str) -> Path | None:
         raise click.UsageError(f"--timeline {path} is the database; give the picture a file of its own.")
     is_new = not path.exists()
     try:
-        with path.open("ab"):
-            pass
+        with path.open("a+b") as file:
+            file.seek(0)
+            start = file.read(4)
     except OSError as error:
         raise click.UsageError(f"--timeline {path} cannot be written: {error.strerror or error}.") from None
     if is_new:
         path.unlink()
+    if start not in (b"", b"<svg"):
+        raise click.UsageError(f"--timeline {path} exists and is no SVG; give the picture a file of its own.")
     return path
 
 

@@ -14,14 +14,14 @@ __all__ = ["Screen"]
 class Screen:
     """Writes lines above a line that may be redrawn; any thread may call it.
 
-    What cannot be written (a closed pipe, say) is dropped: talk must never end a run.
+    What cannot be written (a closed pipe, or no standard error at all) is dropped: talk must never end a run.
 
     Args:
         stream: Where to write; default: standard error as it is now.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+        self._stream: TextIO = stream or sys.stderr
         self._lock = threading.RLock()
         self._drawn = ""
 
@@ -31,21 +31,25 @@ class Screen:
 
         Some CI systems give their jobs a terminal; what they keep is a log all the same.
         """
-        return self._stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+        try:
+            terminal = self._stream.isatty()
+        except (AttributeError, ValueError):
+            terminal = False
+        return terminal and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
     @property
     def width(self) -> int:
         """Columns that a redrawn line may use; the last one is left free, since some terminals wrap there."""
         try:
             columns = os.get_terminal_size(self._stream.fileno()).columns
-        except (OSError, ValueError):
+        except (AttributeError, OSError, ValueError):
             columns = 0
         return (columns or 80) - 1
 
     def encodes(self, text: str) -> bool:
         """Say whether the stream can show these characters."""
         try:
-            text.encode(self._stream.encoding or "ascii")
+            text.encode(getattr(self._stream, "encoding", None) or "ascii")
         except (UnicodeEncodeError, LookupError):
             return False
         return True
@@ -70,6 +74,6 @@ class Screen:
         return f"\r{' ' * columns}\r" if columns else ""
 
     def _put(self, text: str) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(AttributeError, OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

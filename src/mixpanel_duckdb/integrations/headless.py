@@ -2,7 +2,7 @@
 
 An account of the SDK becomes a ``Signer``. Of the SDK only public names are used, and nothing of it is imported before
 one of its objects, or one of its account names, is given; never its command-line package, which installs a signal
-handler. Its objects are known by the module of their class, or by having the attributes that are needed.
+handler. Its objects are known by their class and its module, or by having the attributes that are needed.
 
 Tokens are the SDK's business: where they are kept, whether they have run out, how they are refreshed. Its resolver has
 no lock, so threads that find a token run out at the same time would each spend the refresh token; here they take turns.
@@ -27,6 +27,7 @@ __all__ = ["AnyCredentials", "HeadlessSession", "HeadlessWorkspace", "signer_for
 _FLAWLESS = re.compile(r"[!-~]+( [!-~]+)*")
 # What says how this very message is sent and signed is never another's to say.
 _OURS = {"authorization", "content-type", "content-length", "transfer-encoding"}
+_SIGNING = {"Workspace", "Session"}
 # Of the process, not of an account: several clients may share the tokens of one account on disk.
 _TURN = threading.Lock()
 
@@ -81,9 +82,10 @@ def signer_for(credentials: AnyCredentials) -> Signer:
     """
     if isinstance(credentials, Credentials | HeadlessSigner):  # the latter from another client
         return credentials
-    if _is_of_sdk(credentials) or hasattr(credentials, "session") or hasattr(credentials, "auth_header"):
-        known_as_session = hasattr(credentials, "auth_header")
-        return HeadlessSigner(credentials if known_as_session else needed(credentials, "session"))
+    is_session = hasattr(credentials, "auth_header")
+    like_one = hasattr(credentials, "session") or (is_session and hasattr(credentials, "project_id"))
+    if not isinstance(credentials, type) and (like_one or _signs(credentials)):
+        return HeadlessSigner(credentials if is_session else needed(credentials, "session"))
     raise CredentialsError(
         f"A {type(credentials).__name__} cannot sign requests; give mixpanel_duckdb.Credentials, or a Workspace or "
         "Session of mixpanel-headless."
@@ -194,5 +196,6 @@ def _without_token(error: Exception) -> MixpanelError:
     return CredentialsError(text)
 
 
-def _is_of_sdk(thing: object) -> bool:
-    return any(each.__module__.partition(".")[0] == SDK for each in type(thing).__mro__)
+def _signs(thing: object) -> bool:
+    """Whether it is the SDK's class for this, even if a version of it lacks what is needed."""
+    return any(each.__module__.partition(".")[0] == SDK and each.__name__ in _SIGNING for each in type(thing).__mro__)

@@ -80,6 +80,11 @@ def storage_errors(doing: str) -> Iterator[None]:
             raise DatabaseLockedError(
                 f"Could not {doing}: {who} has the database open. End that process or use another --database."
             ) from None
+        if "different configuration" in text:
+            raise StorageError(
+                f"Could not {doing}: a connection of this process has it open in another way (read_only, for one). "
+                "Close that, or pass it in place of the path."
+            ) from None
         raise StorageError(f"Could not {doing}: {_first_sentence(text)}") from error
     except OSError as error:
         raise StorageError(f"Could not {doing}: {error.strerror or error}.") from error
@@ -125,7 +130,7 @@ def must_exist(path: str | os.PathLike[str]) -> None:
         StorageError: There is no such file.
     """
     if os.fspath(path) != IN_MEMORY and not os.path.exists(path):  # unlike Path, it knows no file without a name
-        raise StorageError(f"There is no database {os.fspath(path)!r}; --database names another one.")
+        raise StorageError(f"There is no database {os.fspath(path)!r}; check its path, or --database.")
 
 
 class Database:
@@ -219,6 +224,7 @@ def _cursor(connection: duckdb.DuckDBPyConnection, place: str | None) -> duckdb.
 
 
 def _connect(path: str) -> duckdb.DuckDBPyConnection:
+    must_exist(path)
     with storage_errors(f"open {path}"):
         return duckdb.connect(path)
 

@@ -62,19 +62,18 @@ def make_typed(
         UnsuitableTableError: There is no such table, it has other columns, or ``into`` is something else already.
     """
     hush(cursor)
-    _check_source(cursor, table)
-    _check_target(cursor, into)
-    found = read_properties(cursor, table)
-    names = _widest(column_names(found.shapes), found.shapes)
-    select = _select(table, names, found.shapes, keep_properties=keep_properties or len(names) < len(found.shapes))
-    with atomic(cursor):
-        existing = _existing(cursor, into)
+    with atomic(cursor):  # one view of the table from the first look at it to the last
+        _check_source(cursor, table)
+        existing = _check_target(cursor, into)
+        found = read_properties(cursor, table)
+        names = _widest(column_names(found.shapes), found.shapes)
+        select = _select(table, names, found.shapes, keep_properties=keep_properties or len(names) < len(found.shapes))
         if existing is not None:
             cursor.execute(f"DROP {existing[0]} {quote(existing[1])}")
         what = "TABLE" if materialize else "VIEW"
         cursor.execute(f"CREATE {what} {quote(into)} AS {select}")
         cursor.execute(f"COMMENT ON {what} {quote(into)} IS {literal(_MARK + table)}")
-    types = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(into)}").fetchall()}
+        types = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(into)}").fetchall()}
     columns = {**names, **{name: "properties" for name in sorted(found.shapes) if name not in names}}
     properties = (
         TypedProperty(name, column, types[column], found.shapes[name], time_format(found.shapes[name]))
@@ -116,7 +115,8 @@ def _check_source(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
         raise UnsuitableTableError(f"{table!r} is not a table of profiles: its columns are not ({wanted}).")
 
 
-def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> None:
+def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> tuple[str, str, str | None] | None:
+    """Give what is to be replaced, if anything."""
     if into.lower().startswith(PREFIX) or not into.strip():
         raise UnsuitableTableError(
             f"{into!r} cannot be the name of typed columns: it is empty or the journal's ({PREFIX}...)."
@@ -126,6 +126,7 @@ def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> None:
         raise UnsuitableTableError(
             f"{into!r} exists and holds something else than typed columns; choose another name with into= (--into)."
         )
+    return existing
 
 
 def _existing(cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str | None] | None:

@@ -73,7 +73,10 @@ def kind_of(value: str) -> str:
 
 
 def _text_kind(value: str) -> str:
-    """A moment is a text that comes back the same from a TIMESTAMP; the length goes first because it costs nothing."""
+    """A moment is a text that comes back the same from a TIMESTAMP, of a year that Python and Arrow know, too.
+
+    The length goes first because it costs nothing.
+    """
     moment = f"try_cast({value}[2:-2] AS TIMESTAMP)"
     cases = " ".join(
         f"WHEN strlen({value}) = {length + 2} AND strftime({moment}, '\"{TIME_FORMATS[kind]}\"') = {value} "
@@ -82,6 +85,6 @@ def _text_kind(value: str) -> str:
     )
     lengths = ", ".join(str(length + 2) for length in _LENGTHS.values())
     return (
-        f"CASE WHEN strlen({value}) IN ({lengths}) AND {value}[12] = 'T' THEN CASE {cases} ELSE {Kind.TEXT:d} END "
-        f"ELSE {Kind.TEXT:d} END"
+        f"CASE WHEN strlen({value}) IN ({lengths}) AND {value}[12] = 'T' AND {value}[2:5] <> '0000' "
+        f"THEN CASE {cases} ELSE {Kind.TEXT:d} END ELSE {Kind.TEXT:d} END"
     )
