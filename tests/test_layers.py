@@ -1,8 +1,10 @@
 """The rooms of the package, one way only: who may know whom, who speaks HTTP and who speaks SQL."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ ORDER = [
     "simulator", "cli", "__main__",
 ]  # fmt: skip
 IMPORT_SECONDS = 0.25
+EXTRAS = {"dlt", "mixpanel_headless", "pandas", "polars", "pyarrow", "tqdm"}
 
 
 def modules():
@@ -97,6 +100,14 @@ def test_only_the_store_knows_duckdb_at_run_time_and_executes_sql():
         assert not calls & {"executemany", "from_query"}, f"{module} speaks SQL"
         if module.parts[-1] not in {"run.py", "fetcher.py"}:
             assert "execute" not in calls, f"{module} speaks SQL"
+
+
+def test_a_plain_install_brings_four_packages_and_an_import_no_extra():
+    plain = [need for need in requires("mixpanel-duckdb") if "extra ==" not in need]
+    assert {re.match(r"[\w-]+", need)[0] for need in plain} == {"click", "duckdb", "httpx", "pydantic"}
+    code = f"import sys, mixpanel_duckdb, mixpanel_duckdb.cli; print(sorted({EXTRAS} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 def test_the_simulator_needs_nothing_but_the_standard_library():
