@@ -115,7 +115,8 @@ class Tuning:
             yield
         finally:
             if size >= _WORTH_A_CHECKPOINT:
-                _set(cursor, _CHECKPOINT, before)
+                with suppress(duckdb.Error):  # a database that a full disk has closed must not hide why
+                    _set(cursor, _CHECKPOINT, before)
         with suppress(duckdb.OutOfMemoryException):
             self._drop_written(cursor, connections, large=size > _LARGE)
 
