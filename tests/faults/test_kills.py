@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import duckdb
 import pytest
 
 import mixpanel_duckdb as md
@@ -23,9 +24,9 @@ FREE = Limits(quota=None, concurrency=None)
 STEADY = Behaviour(latency=0.05)
 
 
-def command(sim: Simulator, database: str) -> subprocess.Popen[bytes]:
+def command(sim: Simulator, database: str, page_size: int = PAGE) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "mixpanel_duckdb", "profiles", "-d", database, "--page-size", str(PAGE), "--quiet"],
+        [sys.executable, "-m", "mixpanel_duckdb", "profiles", "-d", database, "--page-size", str(page_size), "--quiet"],
         env={**os.environ, **sim.environment()},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -59,6 +60,33 @@ def test_a_killed_command_goes_on_without_asking_twice(seed: int, database: str)
     assert not kept & set(asked)
     assert sorted(asked) == sorted(set(range(PAGES)) - kept)
     assert stored(database) == served(PEOPLE)
+
+
+@pytest.mark.parametrize("seed", range(max(1, KILLS // 3)))
+def test_rows_and_journal_agree_though_large_transactions_go_past_the_log(seed: int, database: str) -> None:
+    people, pages = Population.uniform(60_000, profile_bytes=1000, seed=seed), 60
+    with Simulator(people, limits=FREE, behaviour=Behaviour(gzip=False)) as sim:
+        running = command(sim, database, page_size=1000)
+        kill_after(running, sim, random.Random(seed).uniform(0.1, 0.6))
+        kept = committed(database)
+        if "profiles" not in tables(database):
+            assert staged_rows(database) == 1000 * len(kept)
+            sim.clear_requests()
+            again = command(sim, database, page_size=1000)
+            _, talk = again.communicate(timeout=40)
+            assert again.returncode == 0, talk
+            assert sorted(pages_asked(sim.requests)) == sorted(set(range(pages)) - kept)
+    with duckdb.connect(database) as connection:
+        found = connection.execute("SELECT count(*), count(DISTINCT distinct_id) FROM profiles").fetchall()
+    assert found == [(60_000, 60_000)]
+
+
+def staged_rows(database: str) -> int:
+    with duckdb.connect(database) as connection:
+        names = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
+        ).fetchall()
+        return sum(connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0] for (name,) in names)
 
 
 def unfinished(sim: Simulator, database: str, table: str = "profiles", *, after: int = 8, **options: object) -> None:
