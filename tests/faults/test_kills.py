@@ -89,7 +89,7 @@ def staged_rows(database: str) -> int:
         return sum(connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0] for (name,) in names)
 
 
-def unfinished(sim: Simulator, database: str, table: str = "profiles", *, after: int = 8, **options: object) -> None:
+def unfinished(sim: Simulator, database: str, table: str = "profiles", *, after: int = 4, **options: object) -> None:
     """A run that its caller ends when so many pages are done."""
 
     class EnoughError(Exception):
