@@ -21,7 +21,7 @@ PAGES = 60
 PEOPLE = Population(PAGE * PAGES - 7, seed=11)
 # A server goes on for a while with requests whose client has gone, and counts them.
 FREE = Limits(quota=None, concurrency=None)
-STEADY = Behaviour(latency=0.05)
+STEADY = Behaviour(latency=0.2)
 
 
 def command(sim: Simulator, database: str, page_size: int = PAGE) -> subprocess.Popen[bytes]:
@@ -119,7 +119,7 @@ def test_a_session_refused_on_resume_starts_over_and_says_so(database: str) -> N
 
 @pytest.mark.parametrize("status", [400, 404, 410])
 def test_a_session_refused_on_resume_in_words_we_do_not_know_starts_over_too(status: int, database: str) -> None:
-    behaviour = Behaviour(latency=0.05, uncached_status=status, uncached_text="who are you?")
+    behaviour = Behaviour(latency=0.2, uncached_status=status, uncached_text="who are you?")
     with Simulator(SHORT, limits=FREE, behaviour=behaviour) as sim:
         unfinished(sim, database)
         sim.expire_sessions()
