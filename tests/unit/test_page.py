@@ -124,7 +124,7 @@ def test_decoded_answers_become_the_same_page():
     assert EngagePage.from_answer(1, page) is page
 
 
-@pytest.mark.parametrize("answer", [None, [], "text", {"results": [object()]}, {"results": None}], ids=repr)
+@pytest.mark.parametrize("answer", [None, [], "text", {"results": [{1}]}, {"results": None}], ids=repr)
 def test_an_answer_that_is_no_page_is_refused(answer):
     with pytest.raises(UnreadableAnswerError, match="Page 4"):
         EngagePage.from_answer(4, answer)

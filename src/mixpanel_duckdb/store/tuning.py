@@ -30,7 +30,7 @@ _CHECKPOINT, _AT_ONCE = "checkpoint_threshold", "1KB"
 # Bytes of bodies whose transaction is worth a checkpoint; smaller ones share one, as DuckDB sees fit.
 _WORTH_A_CHECKPOINT = 8_000_000
 # Bytes of written blocks that are worth dropping, and how many of them stay, for another thread to take the place of.
-_WORTH_DROPPING, _LEFT = 16_000_000, 8_000_000
+_WORTH_DROPPING, _LEFT = 14_000_000, 4_000_000
 # Bytes of bodies whose transaction leaves much free memory behind; a limit that is set gives that back, too.
 _LARGE = 32_000_000
 _HELD = f"""
