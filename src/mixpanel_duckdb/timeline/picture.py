@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..store.history import FetchHistory, history_of
-from .layout import lay_out
-from .svg import draw
-
 if TYPE_CHECKING:
     import duckdb
 
@@ -70,8 +66,9 @@ def timeline_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str)
     Raises:
         StorageError: The database cannot be read, or does not know the fetch.
     """
-    return Timeline(_drawn(history_of(connect, fetch_id)))
+    # Every import of the package would pay for what few processes draw.
+    from ..store.history import history_of  # noqa: PLC0415
+    from .layout import lay_out  # noqa: PLC0415
+    from .svg import draw  # noqa: PLC0415
 
-
-def _drawn(history: FetchHistory) -> str:
-    return draw(lay_out(history))
+    return Timeline(draw(lay_out(history_of(connect, fetch_id))))
