@@ -4,18 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 OURS_NEEDS = ("click>=8.1,<9", "httpx>=0.27,<1", "pydantic>=2.7,<3")
+# What a plain install of this package brings: httpx imports more where it finds more.
+PLAIN = ("duckdb>=2,<3", *OURS_NEEDS)
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A function of ``contestants.py``, and what its environment needs: nothing means the one of this run.
+    """A function of ``contestants.py``, and what its environment needs; nothing means the one at hand.
 
     With ``table`` it finds a database that has the profiles already, made from the lines before anything is measured.
     """
 
     name: str
     function: str
-    requirements: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = PLAIN
     gzip: bool = True
     lines: bool = False
     table: bool = False
@@ -66,6 +68,11 @@ class Entry:
     contestant: Contestant
     server: Server
 
+    def quick(self) -> "Entry":
+        """The same with a little server, and in the environment at hand if that is enough."""
+        at_hand = replace(self.contestant, requirements=()) if self.contestant.requirements == PLAIN else self.contestant
+        return replace(self, contestant=at_hand, server=self.server.quick())
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -107,7 +114,7 @@ class Scenario:
 
     def quick(self) -> "Scenario":
         """The same scenario with little servers."""
-        return replace(self, entries=tuple(replace(entry, server=entry.server.quick()) for entry in self.entries))
+        return replace(self, entries=tuple(entry.quick() for entry in self.entries))
 
 
 def against(server: Server, *contestants: Contestant) -> tuple[Entry, ...]:
