@@ -70,8 +70,8 @@ class Entry:
 
     def quick(self) -> "Entry":
         """The same with a little server, and in the environment at hand if that is enough."""
-        at_hand = replace(self.contestant, requirements=()) if self.contestant.requirements == PLAIN else self.contestant
-        return replace(self, contestant=at_hand, server=self.server.quick())
+        needs = () if self.contestant.requirements == PLAIN else self.contestant.requirements
+        return replace(self, contestant=replace(self.contestant, requirements=needs), server=self.server.quick())
 
 
 @dataclass(frozen=True)

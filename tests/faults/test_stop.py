@@ -1,4 +1,7 @@
-"""G9: a stop is prompt and clean, wherever it comes from. ``MP_TEST_STOPS=20`` interrupts so many commands."""
+"""G9: a stop is prompt and clean, wherever it comes from.
+
+``MP_TEST_STOPS=20`` interrupts so many commands; ``pytest -n 0 -s`` shows how long they took.
+"""
 
 import asyncio
 import json
