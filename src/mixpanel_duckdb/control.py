@@ -16,7 +16,7 @@ from .trace import Trace
 __all__ = ["FetchControl", "cut_short"]
 
 # A stop waits so long for fetch threads; a read that cannot be cut ends later, by its own timeout.
-_PATIENCE = 2.0
+_PATIENCE = 1.0
 
 
 class FetchControl:
@@ -40,6 +40,7 @@ class FetchControl:
         self.trace = Trace()
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._asked: set[int] = set()
         self._requests = 0
         self._retries = 0
         self._waited = 0.0
@@ -65,7 +66,7 @@ class FetchControl:
 
     @property
     def retries(self) -> int:
-        """Requests that repeated an earlier one."""
+        """Requests for a page that was asked for before, in the same session."""
         return self._retries
 
     @property
@@ -100,11 +101,12 @@ class FetchControl:
         self.trace.waited("backoff", start, time.monotonic())
         self.check()
 
-    def count_request(self, *, again: bool) -> None:
-        """Count a request about to be sent; ``again`` when it repeats one."""
+    def count_request(self, index: int) -> None:
+        """Count a request about to be sent for a page."""
         with self._lock:
             self._requests += 1
-            self._retries += again
+            self._retries += index in self._asked
+            self._asked.add(index)
         self.trace.sent()
 
     def add_wait(self, start: float, end: float) -> None:

@@ -169,7 +169,7 @@ class Download:
         return PageWrite(page, expected, last_try, how.requested_at, how.received_at, how.worker, how.steps)
 
     def _failed(self, index: int, error: MixpanelError) -> None:
-        if isinstance(error, RateLimitError) and error.status is None:
+        if isinstance(error, RateLimitError) and error.gave_up:
             self._plan.unsettle(index, str(error))
             self._plan.give_up(str(error))
         elif error.retryable:

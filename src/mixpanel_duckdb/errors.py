@@ -149,15 +149,17 @@ class RateLimitError(EngageError):
 
     Attributes:
         kind: ``"quota"``, ``"concurrency"`` or ``"shedding"``.
+        gave_up: Whether the server asked for a longer wait than the run may take; nothing was sent any more.
     """
 
     code = "rate_limit"
     retryable = True
     exit_code = 4
 
-    def __init__(self, message: str, *, kind: str = "shedding", **where: Any) -> None:
+    def __init__(self, message: str, *, kind: str = "shedding", gave_up: bool = False, **where: Any) -> None:
         super().__init__(message, **where)
         self.kind = kind
+        self.gave_up = gave_up
 
 
 class ServerError(EngageError):

@@ -117,7 +117,8 @@ class ParallelProfileFetcher:
             rate_limit_wait=rate_limit_wait,
         )
         heard = on_batch_complete is not None or observer is not None
-        with SHORT_TURNS, closing(progress_display(progress, heard=heard)) as display:
+        showing = closing(progress_display(progress, heard=heard))
+        with self._store.in_one_thread(), SHORT_TURNS, showing as display:
             listener = _Listener(on_batch_complete, display, *([observer] if observer else []))
             return FetchRun(self._source, self._store, query, table, options, listener).execute()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .errors import MixpanelError
 from .extras import need
 from .store.database import quote, storage_errors
+from .store.publish import one_row_each
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,6 +33,11 @@ class Readable:
         """Name of the table or view with the rows."""
         raise NotImplementedError
 
+    @property
+    def _one_row_each(self) -> bool:
+        """Whether every profile is there once, as in all that was published."""
+        return True
+
     def relation(self) -> duckdb.DuckDBPyRelation:
         """Give the rows as a DuckDB relation.
 
@@ -41,7 +47,8 @@ class Readable:
         """
         # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.
         with storage_errors(f"read {self._reads_from!r} (did a later run go on with it?)"):
-            return self._connected()().sql(f"FROM {quote(self._reads_from)}")
+            rows = f"FROM {quote(self._reads_from)}" if self._one_row_each else one_row_each(self._reads_from)
+            return self._connected()().sql(rows)
 
     def df(self) -> pandas.DataFrame:
         """Give the rows as a pandas DataFrame (extra ``pandas``)."""

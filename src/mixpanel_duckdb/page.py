@@ -179,7 +179,7 @@ def _reported_error(text: str, index: int) -> ServerError | RateLimitError | Ses
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
 
 
 def _excerpt(body: bytes) -> str:

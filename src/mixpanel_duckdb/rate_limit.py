@@ -85,6 +85,8 @@ class RateLimiter:
         self._allowed = float(self.max_in_flight)
         self._allowed_since = clock()
         self._pause: Pause | None = None
+        # Status and text of the last refusal.
+        self._told: tuple[int | None, str | None] = (None, None)
         self._strikes: dict[Kind, int] = {}
         self._window: tuple[int, float] | None = None
         self._counts_sessions = False
@@ -118,8 +120,9 @@ class RateLimiter:
         try:
             yield
             accepted = True
-        except RateLimitError:
+        except RateLimitError as error:
             refused = True
+            self._told = error.status, error.server_text
             raise
         finally:
             self._leave(sent, accepted=accepted, refused=refused)
@@ -221,11 +224,15 @@ class RateLimiter:
 
     def _pause_for(self, delay: float, now: float, control: FetchControl) -> None:
         if not control.allows_wait(delay):
+            status, text = self._told
             raise RateLimitError(
                 f"The server's limit asks to wait {delay:.0f} s more, which is longer than this run may wait "
                 f"({control.max_wait:.0f} s in all; rate_limit_wait, --max-wait). Run it again later to go on.",
                 retry_after=delay,
                 kind=self._pause.kind if self._pause else "quota",
+                gave_up=True,
+                status=status,
+                server_text=text,
             )
         if self._pause is None or self._pause.until < now + delay:
             self._pause = Pause("quota", now + delay)

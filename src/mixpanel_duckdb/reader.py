@@ -8,7 +8,6 @@ has just run out: whoever can bring another one is asked for it, once.
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import count
 
 from .answer import error_for
 from .control import FetchControl
@@ -56,16 +55,17 @@ class PageReader:
             MixpanelError: What the last answer means, once the policy gives up.
         """
         failures, renewed = 0, False
-        for sent in count():
+        while True:
             try:
                 with self._limiter.slot(control, in_session=bool(session_id)):
-                    control.count_request(again=sent > 0)
+                    control.count_request(index)
                     page = self._attempt(index, query, session_id, control)
             except MixpanelError as error:
                 control.check()
                 control.trace.failed(error)
                 if isinstance(error, RateLimitError):
-                    if error.status is None:
+                    if error.gave_up:
+                        error.page = index
                         raise
                     continue
                 if error.status == 401 and self._credentials.renews and not renewed:
@@ -78,7 +78,6 @@ class PageReader:
                 control.sleep(delay)
             else:
                 return page
-        raise AssertionError("unreachable")
 
     def _attempt(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         answer = self._transport.post(_form(index, query, session_id), index, control)

@@ -132,6 +132,10 @@ class ParallelProfileFetchResult(Readable):
     def _reads_from(self) -> str:
         return self.table if self.published or self.staging_table is None else self.staging_table
 
+    @property
+    def _one_row_each(self) -> bool:
+        return self._reads_from == self.table
+
     def typed(self, **options: Unpack[TypingOptions]) -> TypedColumns:
         """Give each property a column with a type that all of its values fit, in a view beside the table.
 

@@ -99,6 +99,11 @@ class FetchRun:
         fetch = self._store.begin(
             self._spec, if_exists=options.if_exists, resume=options.resume, resume_max_age=options.resume_max_age
         )
+        if fetch.dropped_pages:
+            self._notice(
+                f"{fetch.dropped_pages:,} pages of an unfinished fetch into this table came more than "
+                f"{options.resume_max_age:,.0f} s ago and were dropped: the server rarely keeps a result that long."
+            )
         for restarts in range(_MOST_RESTARTS + 1):
             try:
                 return self._fetch(fetch)
@@ -146,7 +151,15 @@ class FetchRun:
         self._observer.planned(
             FetchPlan(self._spec.table, pages, session.total, len(done), sum(done.values()), self._options.workers)
         )
-        missing = self._download(fetch, query, session, first, [index for index in range(pages) if index not in done])
+        todo = [index for index in range(pages) if index not in done]
+        if len(todo) > _WARN_ABOVE_PAGES:
+            _log.warning(
+                "%d pages to fetch. Mixpanel publishes a limit of 60 queries an hour and 5 at a time; its own client "
+                "says that pages of one session are not counted, only the first is. If the server answers 429 all the "
+                "same, every worker waits as long as it says and then goes on.",
+                len(todo),
+            )
+        missing = self._download(fetch, query, session, first, todo)
         return self._end(fetch, session, missing, pages)
 
     def _first_page(self, query: ProfileQuery) -> EngagePage:
@@ -168,13 +181,6 @@ class FetchRun:
         return self._source.fetch(0, query, None, self._control)
 
     def _opened(self, fetch: OpenFetch, session: SessionPages, query: ProfileQuery) -> OpenFetch:
-        if session.pages > _WARN_ABOVE_PAGES:
-            _log.warning(
-                "%d pages to fetch. Mixpanel publishes a limit of 60 queries an hour and 5 at a time; its own client "
-                "says that pages of one session are not counted, only the first is. If the server answers 429 all the "
-                "same, every worker waits as long as it says and then goes on.",
-                session.pages,
-            )
         return self._store.opened(
             fetch,
             session_id=session.session_id,

@@ -79,7 +79,7 @@ class AnswerSource:
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; filters that are not set are not passed."""
         control.check()
-        control.count_request(again=False)
+        control.count_request(index)
         filters = {name: value for name, value in query.model_dump().items() if value is not None}
         try:
             answer = self._ask(index, session_id=session_id, **filters)

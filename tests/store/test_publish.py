@@ -208,7 +208,7 @@ def test_repeated_profiles_are_counted_in_the_result(connection):
     assert (result.duplicate_rows, result.total_rows, result.expected_rows) == (1, 6, 7)
     assert not result.is_complete
     assert not result.published
-    assert len(result.relation().fetchall()) == 7
+    assert len(result.relation().fetchall()) == 6
 
 
 def test_a_refused_publication_changes_nothing(connection, store):

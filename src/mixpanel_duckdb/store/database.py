@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,6 +26,8 @@ __all__ = ["Database", "atomic", "connecting", "hush", "literal", "only_row", "q
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
+# A file is made through one instance and opened through another; a second thread must not come in between.
+_OPENING = threading.Lock()
 
 
 def quote(name: str) -> str:
@@ -151,13 +154,15 @@ class Database:
         else:
             self.path = os.fspath(source)
             self._source = self._open(self.path)
-        ours = self.path is not None and _is_alone(self._source)
-        self.tuning = Tuning(self._source, ours=ours, limit_memory=self._on_disk)
-        # What is closed here must not close a caller's connection, nor a database in memory that a result still reads.
-        with storage_errors("use the connection"):
+        with storage_errors(f"use {self.path}" if self.path else "use the connection"):
+            ours = self.path is not None and _is_alone(self._source)
+            self.tuning = Tuning(self._source, ours=ours, limit_memory=self._on_disk)
             self._home = None if self.path else _place(self._source)
+            # What is closed here must not close a caller's connection, nor a database in memory that a result still
+            # reads.
             self.connection = self._source if self._on_disk else _cursor(self._source, self._home)
-        self.zstd = self._stores_zstd()
+            _tell_apart(self.connection)
+            self.zstd = self._stores_zstd()
 
     def __repr__(self) -> str:
         return f"Database({self.path or 'a connection'!r})"
@@ -169,7 +174,9 @@ class Database:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Give a connection of its own to whoever works on another thread."""
         with storage_errors("use the database; was it closed?"):
-            return _cursor(self.connection, self._home)
+            cursor = _cursor(self.connection, self._home)
+            _tell_apart(cursor)
+            return cursor
 
     def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
         """Give a way to connect that outlives this object, for a result that is read later.
@@ -190,7 +197,7 @@ class Database:
 
     @staticmethod
     def _open(path: str) -> duckdb.DuckDBPyConnection:
-        with storage_errors(f"open {path}"):
+        with storage_errors(f"open {path}"), _OPENING:
             if path != IN_MEMORY and not os.path.exists(path):
                 _create_file(path)
             return duckdb.connect(path)
@@ -221,6 +228,12 @@ def _cursor(connection: duckdb.DuckDBPyConnection, place: str | None) -> duckdb.
     if place is not None:
         cursor.execute(f"USE {place}")
     return cursor
+
+
+def _tell_apart(connection: duckdb.DuckDBPyConnection) -> None:
+    """Compare ids as they are written, whatever collation a caller has made the default for the instance."""
+    with suppress(duckdb.InvalidInputException):  # the caller may have locked the configuration
+        connection.execute("SET SESSION default_collation = ''")
 
 
 def _connect(path: str) -> duckdb.DuckDBPyConnection:

@@ -38,14 +38,14 @@ class PageWriter:
         self._staging = staging
         self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
         self._groups = 0
-        self._owner = database.cursor()
-        with storage_errors("attach a database in memory"):
-            self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
-        self._stager = Stager(database.cursor())
-        self._cursor = database.cursor()
-        self._tuning = database.tuning
         self._room = ExitStack()
-        self._room.enter_context(self._tuning.room())
+        with storage_errors("attach a database in memory"):
+            self._owner = database.cursor()
+            self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
+            self._stager = Stager(database.cursor())
+            self._cursor = database.cursor()
+            self._tuning = database.tuning
+            self._room.enter_context(self._tuning.room())
 
     def close(self) -> None:
         """Give back the cursors and the memory."""

@@ -97,7 +97,9 @@ class Journal:
             SELECT f.fetch_id, f.table_name, f.state, f.total_pages, f.total, f.query, f.project_id, f.started_at,
                    greatest(f.updated_at, p.last_commit), f.staging_table, f.note, f.session_id, f.page_size,
                    f.as_of_timestamp, f.host, f.owner_token, coalesce(p.last_commit, f.started_at), p.done,
-                   coalesce(p.rows, 0)
+                   coalesce(p.rows, 0), f.staging_table IN (
+                       SELECT table_name FROM duckdb_tables()
+                       WHERE database_name = current_database() AND schema_name = current_schema())
             FROM {FETCHES} f LEFT JOIN (
                 SELECT fetch_id, max(committed_at) AS last_commit, list(page_index) AS done, sum(rows) AS rows
                 FROM {PAGES} WHERE state = 'committed' GROUP BY fetch_id) p USING (fetch_id)
@@ -124,18 +126,19 @@ class Journal:
                     "use another table."
                 )
 
-    def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str) -> tuple[str, str]:
+    def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str, token: str) -> str:
         """Make this run the owner of a fetch, new or taken over, in the caller's transaction.
 
         Args:
             spec: What is fetched.
             fetch_id: The fetch to go on with; ``None`` starts a new one.
             staging: Its staging table.
+            token: The owner's.
 
         Returns:
-            The fetch id and the owner's token.
+            The fetch id.
         """
-        token, now = uuid.uuid4().hex, utc_now()
+        now = utc_now()
         if fetch_id is None:
             fetch_id = uuid.uuid4().hex
             self._cursor.execute(
@@ -151,7 +154,16 @@ class Journal:
         self._cursor.execute(
             f"INSERT INTO {RUNS} (fetch_id, owner_token, started_at) VALUES (?, ?, ?)", [fetch_id, token, now]
         )
-        return fetch_id, token
+        return fetch_id
+
+    def is_running(self, fetch_id: str, token: str) -> bool:
+        """Whether a fetch is this owner's and not over: a Ctrl-C may come right behind the commit that ended it."""
+        row = only_row(
+            self._cursor,
+            f"SELECT count(*) FROM {FETCHES} WHERE fetch_id = ? AND owner_token = ? AND state = 'running'",
+            [fetch_id, token],
+        )
+        return bool(row and row[0])
 
     def opened(
         self, fetch_id: str, *, session_id: str | None, total: int, page_size: int, pages: int, as_of: int | None
@@ -227,7 +239,7 @@ class Journal:
 
 def _record(row: tuple[Any, ...]) -> FetchRecord:
     (fetch_id, table, state, total_pages, total, query, project_id, started, updated, staging, note, session,
-     page_size, as_of, host, token, alive, done, rows) = row  # fmt: skip
+     page_size, as_of, host, token, alive, done, rows, staged) = row  # fmt: skip
     committed = set(done or ())
     missing = tuple(index for index in range(total_pages or 0) if index not in committed)
     killed = state == "running" and not Ownership.holds(token)
@@ -244,7 +256,7 @@ def _record(row: tuple[Any, ...]) -> FetchRecord:
         project_id=project_id,
         started_at=started,
         updated_at=updated,
-        resumable=bool(committed) and (killed or state == "incomplete"),
+        resumable=bool(committed and staged) and (killed or state == "incomplete"),
         staging_table=staging,
         note="The run was killed." if killed and not note else note,
         page_size=page_size,

@@ -7,6 +7,8 @@ be a leftover; of the runs of this process it is known here which of them are st
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 __all__ = ["Ownership"]
@@ -15,13 +17,20 @@ __all__ = ["Ownership"]
 class Ownership:
     """Claims of this process, so that two runs of it never write one table; guarded by one lock."""
 
-    lock: ClassVar[threading.Lock] = threading.Lock()
+    _lock: ClassVar[threading.Lock] = threading.Lock()
     _active: ClassVar[set[str]] = set()
 
     @classmethod
-    def take(cls, token: str) -> None:
-        """Add a claim; the caller holds the lock."""
-        cls._active.add(token)
+    @contextmanager
+    def claiming(cls, token: str) -> Iterator[None]:
+        """Add a claim, alone with the journal; whatever is raised inside takes it back."""
+        with cls._lock:
+            cls._active.add(token)
+            try:
+                yield
+            except BaseException:
+                cls.release(token)
+                raise
 
     @classmethod
     def release(cls, token: str) -> None:

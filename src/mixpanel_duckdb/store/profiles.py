@@ -8,8 +8,10 @@ A fetch goes through four calls, all but the writer's on the caller's thread: ``
 from __future__ import annotations
 
 import os
+import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -34,7 +36,7 @@ __all__ = ["ProfileStore"]
 
 
 class ProfileStore:
-    """A DuckDB database for profiles; use it as a context manager.
+    """A DuckDB database for profiles; use it as a context manager, and in one thread at a time.
 
     Args:
         database: A path (created if missing), ``":memory:"``, or your own ``DuckDBPyConnection``, which is used
@@ -58,6 +60,7 @@ class ProfileStore:
         self._database = Database(database)
         self.tuned, self.with_room = self._database.tuning.ours, self._database.tuning.with_room
         self._cursor = self._database.cursor()
+        self._in_use = threading.RLock()
         self._journal = Journal(self._cursor)
 
     @classmethod
@@ -93,6 +96,20 @@ class ProfileStore:
         """Close the database if it was opened here."""
         self._cursor.close()
         self._database.close()
+
+    @contextmanager
+    def in_one_thread(self) -> Iterator[None]:
+        """Keep a second thread out, whose transactions would get mixed up with ours.
+
+        Raises:
+            StorageError: Another thread is in here.
+        """
+        if not self._in_use.acquire(blocking=False):
+            raise StorageError("Another thread is fetching through this ProfileStore; give each thread one of its own.")
+        try:
+            yield
+        finally:
+            self._in_use.release()
 
     def reader(self) -> Callable[[], duckdb.DuckDBPyConnection]:
         """Give a function that connects to the same database, for reading results after this store is closed."""
@@ -138,7 +155,8 @@ class ProfileStore:
             raise QueryError(
                 f"{spec.table!r} cannot be a table's name here: it is empty or the journal's ({PREFIX}...)."
             )
-        with storage_errors(f"begin a fetch into {spec.table!r}"), Ownership.lock, atomic(self._cursor):
+        token, doing = uuid.uuid4().hex, f"begin a fetch into {spec.table!r}"
+        with storage_errors(doing), Ownership.claiming(token), atomic(self._cursor):
             self._journal.ensure()
             self._journal.refuse_second_run(spec.table)
             check_target(self._cursor, spec.table, if_exists)
@@ -147,16 +165,17 @@ class ProfileStore:
             same = [each for each in known if each not in old and self._is_same(each, spec)]
             found = next((each for each in same if resume and each.resumable), None)
             self._journal.forget([*old, *(each for each in same if each is not found)])
-            return self._claim(spec, found)
+            return replace(self._claim(spec, found, token), dropped_pages=sum(each.pages_done for each in old))
 
     def restart(self, fetch: OpenFetch) -> OpenFetch:
         """Give up a fetch whose session the server refuses, with its rows, and start a new one in its place."""
-        with storage_errors(f"start over with {fetch.spec.table!r}"), Ownership.lock, atomic(self._cursor):
+        token, doing = uuid.uuid4().hex, f"start over with {fetch.spec.table!r}"
+        with storage_errors(doing), Ownership.claiming(token), atomic(self._cursor):
             self._journal.forget(
                 [each for each in self._journal.records(fetch.spec.table) if each.fetch_id == fetch.fetch_id]
             )
             Ownership.release(fetch.token)
-            return self._claim(fetch.spec, None)
+            return self._claim(fetch.spec, None, token)
 
     def opened(
         self,
@@ -236,6 +255,8 @@ class ProfileStore:
         """
         try:
             with storage_errors("write the journal"), atomic(self._cursor):
+                if not self._journal.is_running(fetch.fetch_id, fetch.token):
+                    return
                 tried = {index: steps_text(done) for index, done in (steps or {}).items()}
                 entries = [(index, "missing", why, tried.pop(index, None)) for index, why in missing]
                 entries += [(index, "left", note or "", done) for index, done in tried.items()]
@@ -243,12 +264,11 @@ class ProfileStore:
         finally:
             Ownership.release(fetch.token)
 
-    def _claim(self, spec: FetchSpec, found: FetchRecord | None) -> OpenFetch:
+    def _claim(self, spec: FetchSpec, found: FetchRecord | None, token: str) -> OpenFetch:
         staging = found.staging_table if found else f"{PREFIX}staging_{uuid.uuid4().hex[:12]}"
         if found is None:
             create_staging(self._cursor, staging, zstd=self._database.zstd)
-        fetch_id, token = self._journal.claim(spec, found.fetch_id if found else None, staging)
-        Ownership.take(token)
+        fetch_id = self._journal.claim(spec, found.fetch_id if found else None, staging, token)
         fetch = OpenFetch(fetch_id, staging, spec, token)
         if found is None:
             return fetch

@@ -14,7 +14,7 @@ import duckdb
 from ..errors import TableExistsError, UnsuitableTableError
 from .database import only_row, quote
 
-__all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "publish"]
+__all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "one_row_each", "publish"]
 
 IfExists = Literal["error", "replace", "merge"]
 _NAMES_AT_ONCE = 500_000
@@ -84,17 +84,24 @@ def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
 
 
 def drop_duplicates(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
-    """Keep one row a profile: the newest ``last_seen``, else the one that came first."""
+    """Keep one row a profile."""
+    cursor.execute(f"DELETE FROM {quote(staging)} WHERE rowid IN ({_repeated(staging)})")
+
+
+def one_row_each(staging: str) -> str:
+    """Write the query for the rows that :func:`drop_duplicates` would leave."""
+    return f"FROM {quote(staging)} WHERE rowid NOT IN ({_repeated(staging)})"
+
+
+def _repeated(staging: str) -> str:
+    """The query for all rows of a profile but one: the newest ``last_seen`` stays, else the one that came first."""
     name = quote(staging)
-    cursor.execute(
-        f"""
-        DELETE FROM {name} WHERE rowid IN (
-            SELECT rowid FROM {name}
-            WHERE distinct_id IN (
-                SELECT distinct_id FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)
-            QUALIFY row_number() OVER (PARTITION BY distinct_id ORDER BY last_seen DESC NULLS LAST, rowid) > 1)
-        """
-    )
+    return f"""
+        SELECT rowid FROM {name}
+        WHERE distinct_id IN (
+            SELECT distinct_id FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)
+        QUALIFY row_number() OVER (PARTITION BY distinct_id ORDER BY last_seen DESC NULLS LAST, rowid) > 1
+    """
 
 
 def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exists: IfExists) -> None:

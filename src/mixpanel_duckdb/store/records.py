@@ -52,6 +52,7 @@ class OpenFetch:
         as_of_timestamp: Moment that ``behaviors`` are evaluated at.
         committed: Rows of each committed page.
         largest_body: Bytes of the largest of them as it came.
+        dropped_pages: Pages of unfinished fetches into the same table that were too old to go on with.
     """
 
     fetch_id: str
@@ -64,6 +65,7 @@ class OpenFetch:
     as_of_timestamp: int | None = None
     committed: tuple[tuple[int, int], ...] = ()
     largest_body: int = 0
+    dropped_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

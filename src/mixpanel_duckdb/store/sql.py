@@ -27,7 +27,7 @@ CAREFUL = f"""
 # costs three times as much. No brace may stand before the key, or it could be the key of an inner object.
 _SEEN = """
     CASE WHEN place = 0 THEN NULL
-         WHEN strlen(told) = 21 AND starts_with(told, '"') AND ends_with(told, '"')
+         WHEN strlen(told) = 21 AND starts_with(told, '"') AND strpos(substring(told, 2), '"') = 20
              AND NOT contains(before, '{') AND (before = '' OR ends_with(before, ',')) THEN substring(told, 2, 19)
          ELSE properties->>'$."$last_seen"' END
 """

@@ -51,11 +51,14 @@ class Tuning:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, ours: bool, limit_memory: bool) -> None:
         self._connection = connection
+        # What each setting was, and how DuckDB shows what we made of it.
         self._before: dict[str, str] = {}
+        self._ours: dict[str, str] = {}
         for name, value in _SETTINGS.items():
             if ours and (limit_memory or name != _MEMORY):
                 self._before[name] = _current(connection, name)
                 _set(connection, name, value)
+                self._ours[name] = _current(connection, name)
         self._limited = ours and limit_memory
         # Guards every change of the limit, and the two below: how many need room, and how DuckDB shows what we set.
         self._changing = threading.Lock()
@@ -68,8 +71,10 @@ class Tuning:
         return bool(self._before)
 
     def give_back(self) -> None:
-        """Set everything as it was, for those who go on with the instance."""
+        """Set as it was what nobody else has set since, for those who go on with the instance."""
         for name, value in self._before.items():
+            if _current(self._connection, name) != (self._limit if name == _MEMORY else self._ours[name]):
+                continue
             _set(self._connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
             self._connection.execute(f"RESET GLOBAL {name}")
 
