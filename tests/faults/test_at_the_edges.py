@@ -138,3 +138,15 @@ def test_a_total_beyond_64_bits_is_no_total() -> None:
 
     with pytest.raises(md.UnreadableAnswerError):
         md.fetch_profiles(":memory:", client=Client())
+
+
+def test_a_table_that_a_foreign_key_points_to_is_not_replaced_and_nothing_is_asked() -> None:
+    with duckdb.connect() as connection, Simulator(PEOPLE, limits=FREE) as sim:
+        connection.execute(
+            "CREATE TABLE profiles (distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
+        )
+        connection.execute("CREATE TABLE orders (who VARCHAR REFERENCES profiles (distinct_id))")
+        with pytest.raises(md.UnsuitableTableError, match="foreign key of table 'orders'"):
+            fetch(sim, connection, if_exists="replace")
+        assert sim.requests == []
+        assert fetch(sim, connection, if_exists="merge").is_complete

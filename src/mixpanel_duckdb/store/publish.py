@@ -52,7 +52,8 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
 
     Raises:
         TableExistsError: The table exists and ``if_exists`` is ``"error"``.
-        UnsuitableTableError: A view has that name, or a table to merge into has other columns.
+        UnsuitableTableError: A view has that name, a foreign key points to a table to replace, or a table to merge
+            into has other columns.
     """
     found = only_row(
         cursor,
@@ -66,6 +67,11 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
         raise UnsuitableTableError(f"{table!r} is a view; choose another table name.")
     if if_exists == "error":
         raise TableExistsError(table)
+    if if_exists == "replace" and (key := _pointed_to_by(cursor, table)):
+        raise UnsuitableTableError(
+            f"Cannot replace {table!r}: a foreign key of table {key!r} points to it. Merge into it, or choose another "
+            "table name."
+        )
     if if_exists == "merge":
         columns = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
         if columns != COLUMNS:
@@ -136,6 +142,18 @@ def _one(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
     row = only_row(cursor, sql)
     assert row is not None  # noqa: S101 - an aggregate without groups has one row
     return row
+
+
+def _pointed_to_by(cursor: duckdb.DuckDBPyConnection, table: str) -> str | None:
+    """Name a table whose foreign key points to this one: DuckDB neither drops nor renames it then."""
+    row = only_row(
+        cursor,
+        "SELECT table_name FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' "
+        "AND database_name = current_database() AND schema_name = current_schema() "
+        "AND lower(referenced_table) = lower(?)",
+        [table],
+    )
+    return row[0] if row else None
 
 
 def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
