@@ -99,11 +99,6 @@ class FetchRun:
         fetch = self._store.begin(
             self._spec, if_exists=options.if_exists, resume=options.resume, resume_max_age=options.resume_max_age
         )
-        if fetch.dropped_pages:
-            self._notice(
-                f"{fetch.dropped_pages:,} pages of an unfinished fetch into this table came more than "
-                f"{options.resume_max_age:,.0f} s ago and were dropped: the server rarely keeps a result that long."
-            )
         for restarts in range(_MOST_RESTARTS + 1):
             try:
                 return self._fetch(fetch)
@@ -133,6 +128,11 @@ class FetchRun:
         return resumed and error.status in _SESSION_STATUS and not self._tally.completed_pages > len(fetch.committed)
 
     def _fetch(self, fetch: OpenFetch) -> ParallelProfileFetchResult:
+        if fetch.dropped_pages:
+            self._notice(
+                f"{fetch.dropped_pages:,} pages of unfinished fetches into this table came more than "
+                f"{self._options.resume_max_age:,.0f} s ago (resume_max_age) and were dropped."
+            )
         if self._lost:
             self._notice(f"The session cannot be used any more ({self._lost}); starting over with a new one.")
         first: EngagePage | None = None

@@ -61,6 +61,34 @@ def test_ctrl_c_behind_the_commit_that_begins_does_not_lock_the_table(
         assert fetch(sim, database).is_complete
 
 
+def test_ctrl_c_while_a_database_is_opened_is_one(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> bool:
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr("mixpanel_duckdb.store.database._is_alone", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        md.ProfileStore(database)
+
+
+def test_an_observer_that_raises_at_the_first_notice_does_not_lock_the_table(database: str) -> None:
+    class Strict(md.SilentObserver):
+        def notice(self, text: str) -> None:
+            raise ValueError(text)
+
+    with Simulator(PEOPLE, limits=FREE) as sim:
+        with pytest.raises(KeyError):
+            fetch(sim, database, max_workers=1, on_batch_complete=lambda _: {}["stop"])
+        with pytest.raises(ValueError, match="resume_max_age"):
+            fetch(sim, database, resume_max_age=0, observer=Strict())
+        assert fetch(sim, database).is_complete
+
+
+def test_a_connection_whose_configuration_is_locked_can_be_fetched_into() -> None:
+    with duckdb.connect() as connection, Simulator(PEOPLE, limits=FREE) as sim:
+        connection.execute("SET lock_configuration = true")
+        assert fetch(sim, connection).is_complete
+
+
 def test_a_fetch_whose_rows_are_gone_starts_over(database: str) -> None:
     with Simulator(PEOPLE, limits=FREE) as sim:
         with pytest.raises(KeyError):

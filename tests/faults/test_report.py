@@ -78,7 +78,7 @@ def test_pages_that_are_too_old_to_go_on_with_are_not_dropped_silently() -> None
         time.sleep(0.05)
         result = md.fetch_profiles(store, client=Pages(many(5)), resume_max_age=0.01)
     assert (result.is_complete, result.resumed_pages) == (True, 0)
-    assert [note for note in result.notices if note.startswith("4 pages of an unfinished fetch")]
+    assert [note for note in result.notices if note.startswith("4 pages of unfinished fetches")]
 
 
 def test_what_has_arrived_is_read_as_one_row_for_each_profile() -> None:

@@ -51,7 +51,7 @@ class Tuning:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, ours: bool, limit_memory: bool) -> None:
         self._connection = connection
-        # What each setting was, and how DuckDB shows what we made of it.
+        # What each setting was, and how DuckDB shows what we made of it; whatever it shows later is somebody else's.
         self._before: dict[str, str] = {}
         self._ours: dict[str, str] = {}
         for name, value in _SETTINGS.items():
@@ -60,10 +60,9 @@ class Tuning:
                 _set(connection, name, value)
                 self._ours[name] = _current(connection, name)
         self._limited = ours and limit_memory
-        # Guards every change of the limit, and the two below: how many need room, and how DuckDB shows what we set.
+        # Guards every change of the limit, and how many need room.
         self._changing = threading.Lock()
         self._need_room = 0
-        self._limit = _current(connection, _MEMORY) if self._limited else ""
 
     @property
     def ours(self) -> bool:
@@ -73,7 +72,7 @@ class Tuning:
     def give_back(self) -> None:
         """Set as it was what nobody else has set since, for those who go on with the instance."""
         for name, value in self._before.items():
-            if _current(self._connection, name) != (self._limit if name == _MEMORY else self._ours[name]):
+            if _current(self._connection, name) != self._ours[name]:
                 continue
             _set(self._connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
             self._connection.execute(f"RESET GLOBAL {name}")
@@ -130,7 +129,7 @@ class Tuning:
         with self._changing:
             ((held, written, limit, open_now),) = cursor.execute(_HELD).fetchall()
             others = open_now > connections or self._need_room > 1
-            if not others and limit == self._limit and (large or written > _WORTH_DROPPING):
+            if not others and limit == self._ours[_MEMORY] and (large or written > _WORTH_DROPPING):
                 try:
                     _set(cursor, _MEMORY, f"{held - written + _LEFT}B")
                 finally:
@@ -143,9 +142,9 @@ class Tuning:
             if not self._limited or had == (self._need_room > 0):
                 return
             with suppress(duckdb.OutOfMemoryException), self._connection.cursor() as cursor:
-                if _current(cursor, _MEMORY) == self._limit:
+                if _current(cursor, _MEMORY) == self._ours[_MEMORY]:
                     _set(cursor, _MEMORY, _TIGHT if had else self._before[_MEMORY])
-                    self._limit = _current(cursor, _MEMORY)
+                    self._ours[_MEMORY] = _current(cursor, _MEMORY)
 
 
 def _current(connection: duckdb.DuckDBPyConnection, name: str) -> str:
