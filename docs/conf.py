@@ -32,7 +32,7 @@ napoleon_use_ivar = True
 # Types of other packages and of the standard library: named, not linked, since there is no intersphinx here.
 nitpick_ignore_regex = [
     # Aliases and small types that are described where they are used.
-    ("py:.*", r"AnyCredentials|Database|Format|IfExists|BatchCallback|Pause|Progress|ProfileFilters|TypingOptions"),
+    ("py:.*", r"AnyCredentials|AnyDatabase|Format|IfExists|BatchCallback|Pause|Progress|ProfileFilters|TypingOptions"),
     ("py:.*", r"mixpanel_duckdb\.(query|rate_limit|typed)\.\w+"),
     (
         "py:.*",

@@ -10,9 +10,9 @@ import duckdb
 import httpx
 
 import mixpanel_duckdb as md
-from mixpanel_duckdb.retry import RetryPolicy
+from mixpanel_duckdb.http.retry import RetryPolicy
+from mixpanel_duckdb.http.transport import DEFAULT_TIMEOUT
 from mixpanel_duckdb.simulator import Population, RequestRecord, Simulator
-from mixpanel_duckdb.transport import DEFAULT_TIMEOUT
 
 PAGE = 20
 # One context for all clients: making one costs more than a whole run here.

@@ -15,7 +15,7 @@ import mixpanel_duckdb as md
 from mixpanel_duckdb import simulator
 from mixpanel_duckdb.cli import EXIT_CODES, main
 from mixpanel_duckdb.simulator import Population, Simulator
-from mixpanel_duckdb.store.tuning import _SETTINGS
+from mixpanel_duckdb.store.database.tuning import _SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -1,4 +1,8 @@
-"""The rooms of the package, one way only: who may know whom, who speaks HTTP and who speaks SQL."""
+"""The rooms of the package, one way only: who may know whom, who speaks HTTP and who speaks SQL.
+
+A room is a folder, or a module beside the folders. ``store`` is a house of its own: its folders are rooms, too, but the
+other rooms come in through its door.
+"""
 
 import ast
 import re
@@ -12,16 +16,24 @@ import pytest
 import mixpanel_duckdb
 
 ROOT = Path(mixpanel_duckdb.__file__).parent
-# A room may import those before it, and its own modules.
-ORDER = [
-    "_version", "errors", "extras", "wording", "markup",
-    "trace", "control", "credentials", "integrations.headless_sdk", "integrations.headless",
-    "wire", "query", "limits", "rate_limit", "retry", "page",
-    "answer", "transport", "reader", "session", "readahead", "stream", "client", "store", "timeline", "progress",
-    "display", "frames", "typed", "files", "result",
-    "source", "plan", "budget", "turns", "writer", "download", "run", "fetcher", "api", "__init__", "integrations",
-    "simulator", "cli", "__main__",
-]  # fmt: skip
+# From the roof down: a room may import those on lower floors, and no other.
+FLOORS = """
+    __main__
+    __init__  cli  integrations
+    api
+    fetch
+    display
+    results
+    timeline
+    store
+    store/pages  store/typed
+    store/journal
+    engage
+    http
+    accounts  extras  store/database
+    _lazy  _version  errors  simulator  text
+"""
+HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
 IMPORT_SECONDS = 0.25
 EXTRAS = {"dlt", "mixpanel_headless", "pandas", "polars", "pyarrow", "tqdm"}
 
@@ -30,14 +42,18 @@ def modules():
     return sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 
-def room(module):
-    """The part of the package that a module belongs to; what the client knows of `integrations` is one of its own."""
-    name = ".".join(module.with_suffix("").parts)
-    return name if name in ORDER else module.parts[0].removesuffix(".py")
+def room(parts):
+    """The room that a path inside the package belongs to; ``()`` is the package itself."""
+    first = parts[0].removesuffix(".py") if parts else "__init__"
+    return (
+        f"store/{parts[1]}"
+        if first == "store" and (ROOT / "store" / "/".join(parts[1:2])).is_dir() and parts[1:]
+        else first
+    )
 
 
 def imports(module, *, at_run_time=False):
-    """The absolute names of what a module imports."""
+    """The absolute names of what a module imports: of each ``from``, the module, then what is taken from it."""
     tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
     skipped = set()
     if at_run_time:
@@ -52,43 +68,66 @@ def imports(module, *, at_run_time=False):
         elif isinstance(node, ast.ImportFrom):
             package = ["mixpanel_duckdb", *module.parts[:-1]]
             base = package[: len(package) - node.level + 1] if node.level else []
-            start = ".".join([*base, *([node.module] if node.module else [])])
-            yield start
-            yield from (f"{start}.{alias.name}" for alias in node.names)
+            yield ".".join([*base, *([node.module] if node.module else [])])
 
 
-def rooms_used(module):
-    known = {name for name in ORDER if name != "__init__"}
-    for name in imports(module):
-        first, _, rest = name.partition(".")
-        if first == "mixpanel_duckdb":
-            parts = rest.split(".")
-            yield next((name for name in (".".join(parts[:2]), parts[0]) if name in known), "__init__")
+def of_the_package(module):
+    """The paths inside the package that a module imports, as parts."""
+    return [tuple(name.split(".")[1:]) for name in imports(module) if name.split(".")[0] == "mixpanel_duckdb"]
 
 
-def test_every_room_has_its_place():
-    assert {room(module) for module in modules()} == set(ORDER)
+def test_every_room_stands_in_the_table():
+    assert {room(module.parts) for module in modules()} == set(HEIGHT)
+
+
+def test_few_modules_lie_beside_the_folders():
+    assert len(list(ROOT.glob("*.py"))) <= 8
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
-def test_a_room_knows_only_those_before_it(module):
-    allowed = {"simulator"} if room(module) == "simulator" else set(ORDER[: ORDER.index(room(module)) + 1])
-    used = set(rooms_used(module)) - {"__init__"}  # a room of the package is imported through the package
-    assert used <= allowed, f"{module} imports {sorted(used - allowed)}"
+def test_imports_go_down_only(module):
+    here = room(module.parts)
+    above = {
+        there for path in of_the_package(module) if (there := room(path)) != here and HEIGHT[there] >= HEIGHT[here]
+    }
+    assert not above, f"{module} imports {sorted(above)}"
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_nobody_reaches_past_the_door_of_another_room(module):
+    here = room(module.parts)
+    for path in of_the_package(module):
+        if (there := room(path)) != here:
+            known = there if here.startswith("store") else there.split("/")[0]
+            assert "/".join(path) in {known, "__init__"[:0]}, f"{module} imports {'.'.join(path)}"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in ROOT.rglob("__init__.py")}), ids=lambda path: path.name
+)
+def test_a_room_says_what_it_is_for(folder):
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert text
+    if folder != ROOT:
+        inside = {path.stem for path in folder.glob("*.py")} | {
+            path.parent.name for path in folder.glob("*/__init__.py")
+        }
+        untold = {name for name in inside - {"__init__"} if f"``{name}``" not in text}
+        assert not untold, f"{folder.name} says nothing of {sorted(untold)}"
 
 
 def test_only_the_transport_knows_httpx_at_run_time():
     users = {
         str(module)
         for module in modules()
-        if any(name.split(".")[0] == "httpx" for name in imports(module, at_run_time=True))
+        if "httpx" in {name.split(".")[0] for name in imports(module, at_run_time=True)}
     }
-    assert users == {"transport.py"}
+    assert users == {"http/transport.py"}
 
 
 def test_only_the_store_knows_duckdb_at_run_time_and_executes_sql():
     for module in modules():
-        if room(module) == "store":
+        if room(module.parts).startswith("store"):
             continue
         names = {name.split(".")[0] for name in imports(module, at_run_time=True)}
         assert "duckdb" not in names, f"{module} imports duckdb"
@@ -112,7 +151,7 @@ def test_a_plain_install_brings_four_packages_and_an_import_no_extra():
 
 def test_the_simulator_needs_nothing_but_the_standard_library():
     for module in modules():
-        if room(module) == "simulator":
+        if room(module.parts) == "simulator":
             outside = {name.split(".")[0] for name in imports(module)} - set(sys.stdlib_module_names)
             assert outside <= {"mixpanel_duckdb"}, f"{module} imports {outside}"
 
@@ -136,7 +175,7 @@ def test_functions_stay_short():
 
 def test_no_thread_is_a_daemon_and_nothing_sleeps():
     for module in modules():
-        if room(module) != "simulator":
+        if room(module.parts) != "simulator":
             text = (ROOT / module).read_text(encoding="utf-8")
             assert "daemon=True" not in text, module
             assert "time.sleep(" not in text, module

@@ -15,9 +15,9 @@ happens is told through ``progress`` and ends in a ``result``. ``api`` has the o
 """
 
 from ._version import __version__
+from .accounts import Credentials
 from .api import FetchEstimate, fetch_profiles, fetch_timeline, list_fetches, plan_fetch
-from .client import MixpanelClient
-from .credentials import Credentials
+from .engage import MixpanelClient, ProfileQuery
 from .errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -38,16 +38,22 @@ from .errors import (
     UnsuitableFileError,
     UnsuitableTableError,
 )
-from .fetcher import ParallelProfileFetcher
-from .files import ExportedTable, export_table
-from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
-from .query import ProfileQuery
-from .rate_limit import RateLimiter
-from .result import ParallelProfileFetchResult
-from .retry import RetryPolicy
+from .fetch import ParallelProfileFetcher
+from .http import RateLimiter, RetryPolicy
+from .results import (
+    ExportedTable,
+    FetchObserver,
+    FetchPlan,
+    ParallelProfileFetchResult,
+    ProfileBatchProgress,
+    SilentObserver,
+    TypedColumn,
+    TypedColumns,
+    export_table,
+    type_columns,
+)
 from .store import FetchRecord, ProfileStore
 from .timeline import Timeline
-from .typed import TypedColumn, TypedColumns, type_columns
 
 __all__ = [
     "ConfigurationError",

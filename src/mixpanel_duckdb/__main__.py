@@ -1,6 +1,6 @@
 """``python -m mixpanel_duckdb`` is ``mp-fetch``."""
 
-from mixpanel_duckdb.cli import main
+from .cli import main
 
 if __name__ == "__main__":
     main()

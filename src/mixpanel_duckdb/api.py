@@ -7,22 +7,17 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .client import MixpanelClient
-from .credentials import Credentials
+from .accounts import AnyCredentials, Credentials
 from .display import Progress
+from .engage import MixpanelClient, ProfileFilters, ProfileQuery, SessionPages
 from .errors import QueryError
-from .fetcher import BatchCallback, ParallelProfileFetcher
-from .integrations.headless import AnyCredentials
-from .progress import FetchObserver
-from .query import ProfileFilters, ProfileQuery
-from .result import ParallelProfileFetchResult
-from .session import SessionPages
-from .store import FetchRecord, ProfileStore
-from .store.publish import IfExists
+from .fetch import BatchCallback, ParallelProfileFetcher
+from .results import FetchObserver, ParallelProfileFetchResult
+from .store import FetchRecord, IfExists, ProfileStore
 from .timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
-    from .typed import Database
+    from .store import AnyDatabase
 
 __all__ = ["FetchEstimate", "fetch_profiles", "fetch_timeline", "list_fetches", "plan_fetch"]
 
@@ -30,7 +25,7 @@ HOURLY_QUOTA = 60
 
 
 def fetch_profiles(
-    database: Database,
+    database: AnyDatabase,
     table: str = "profiles",
     *,
     credentials: AnyCredentials | None = None,
@@ -166,7 +161,7 @@ def plan_fetch(
     *,
     credentials: AnyCredentials | None = None,
     client: MixpanelClient | None = None,
-    database: Database | None = None,
+    database: AnyDatabase | None = None,
     base_url: str | None = None,
     allow_http: bool = False,
     **filters: Unpack[ProfileFilters],
@@ -200,7 +195,7 @@ def plan_fetch(
     return FetchEstimate(session.total, session.page_size, session.pages, seconds, recent)
 
 
-def list_fetches(database: Database) -> list[FetchRecord]:
+def list_fetches(database: AnyDatabase) -> list[FetchRecord]:
     """List the fetches that a database knows: state, pages done and missing, rows, query.
 
     Args:
@@ -215,7 +210,7 @@ def list_fetches(database: Database) -> list[FetchRecord]:
         return store.fetches()
 
 
-def fetch_timeline(database: Database, *, fetch_id: str | None = None) -> Timeline:
+def fetch_timeline(database: AnyDatabase, *, fetch_id: str | None = None) -> Timeline:
     """Draw how a fetch went, from the journal: complete, interrupted or still going on.
 
     Args:

@@ -12,7 +12,7 @@ import pytest
 
 from cli.command import LONGEST, MpFetch
 from mixpanel_duckdb.display import Bar, Heartbeat, Screen, Tally, bar_line
-from mixpanel_duckdb.progress import FetchPlan, ProfileBatchProgress
+from mixpanel_duckdb.results.progress import FetchPlan, ProfileBatchProgress
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 
 PLAN = FetchPlan("profiles", 10, 1000, 0, 0, 5)

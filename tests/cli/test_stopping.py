@@ -46,7 +46,7 @@ def test_the_first_signal_stops_cleanly_and_the_same_command_goes_on(slow, tmp_p
 def test_the_second_ctrl_c_ends_at_once():
     script = """
 import click, time
-from mixpanel_duckdb.cli.run import Commands
+from mixpanel_duckdb.cli.ending import Commands
 
 @click.group(cls=Commands)
 def main(): ...
@@ -77,7 +77,7 @@ def test_an_unexpected_error_is_one_sentence_and_v_shows_where_without_secrets(t
     script = """
 import click, sys
 from mixpanel_duckdb.cli.options import talk_options
-from mixpanel_duckdb.cli.run import Commands
+from mixpanel_duckdb.cli.ending import Commands
 
 @click.group(cls=Commands)
 def main(): ...

@@ -14,7 +14,7 @@ import mixpanel_duckdb as md
 from helpers import client_of, fetch, served, stored
 from mixpanel_duckdb.simulator import Limits, Population, Simulator
 from mixpanel_duckdb.store import profiles
-from mixpanel_duckdb.store.database import atomic
+from mixpanel_duckdb.store.database.opening import atomic
 
 FREE = Limits(quota=None)
 PEOPLE = Population(100, seed=1)
@@ -65,7 +65,7 @@ def test_ctrl_c_while_a_database_is_opened_is_one(database: str, monkeypatch: py
     def interrupted(_: object) -> bool:
         raise RuntimeError("Query interrupted")
 
-    monkeypatch.setattr("mixpanel_duckdb.store.database._is_alone", interrupted)
+    monkeypatch.setattr("mixpanel_duckdb.store.database.opening._is_alone", interrupted)
     with pytest.raises(KeyboardInterrupt):
         md.ProfileStore(database)
 

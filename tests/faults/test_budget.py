@@ -9,13 +9,13 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, QUICK, committed, fetch, served, stored
-from mixpanel_duckdb import budget, download
-from mixpanel_duckdb.control import FetchControl
-from mixpanel_duckdb.page import EngagePage
-from mixpanel_duckdb.progress import SilentObserver
+from mixpanel_duckdb.engage.page import EngagePage
+from mixpanel_duckdb.fetch import budget, download
+from mixpanel_duckdb.http.control import FetchControl
+from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 from mixpanel_duckdb.store import PageReceipt, StagedGroup
-from mixpanel_duckdb.store.ingest import PageWriter
+from mixpanel_duckdb.store.pages.ingest import PageIngest
 
 PEOPLE = Population.uniform(PAGE * 30, profile_bytes=1000, seed=3)
 BODY = PAGE * 1100
@@ -40,7 +40,7 @@ class Scales:
 
     def _patch(self, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
         scales, reserve, fetch_page = self, budget.ByteBudget.reserve, md.MixpanelClient.fetch_page
-        commit = PageWriter.commit
+        commit = PageIngest.commit
 
         def reserving(self: budget.ByteBudget, index: int, control: FetchControl) -> None:
             waiting = threading.Timer(0.02, scales.held_back.set)
@@ -56,7 +56,7 @@ class Scales:
             scales.weigh(len(page.body))
             return page
 
-        def committing(self: PageWriter, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
+        def committing(self: PageIngest, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
             time.sleep(0.02 if scales.slow else 0.0)
             receipts = commit(self, groups)
             scales.weigh(-sum(group.size for group in groups))
@@ -65,7 +65,7 @@ class Scales:
         monkeypatch.setattr(download, "_BODY_BYTES", limit)
         monkeypatch.setattr(budget.ByteBudget, "reserve", reserving)
         monkeypatch.setattr(md.MixpanelClient, "fetch_page", fetching)
-        monkeypatch.setattr(PageWriter, "commit", committing)
+        monkeypatch.setattr(PageIngest, "commit", committing)
 
 
 class StopError(Exception):

@@ -16,7 +16,7 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, client_of, pages_asked
-from mixpanel_duckdb import readahead
+from mixpanel_duckdb.engage import readahead
 from mixpanel_duckdb.simulator import Behaviour, Fault, Latency, Limits, Population, Simulator
 
 PEOPLE = Population(PAGE * 30 - 7, seed=13)

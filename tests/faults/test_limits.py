@@ -8,8 +8,8 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, client_of, fetch, served, stored
-from mixpanel_duckdb.limits import parse_retry_after, read_limit
-from mixpanel_duckdb.progress import SilentObserver
+from mixpanel_duckdb.http.refusal import parse_retry_after, read_limit
+from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, RequestRecord, Simulator
 
 PEOPLE = Population(PAGE * 30 - 7, seed=5)

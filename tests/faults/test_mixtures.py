@@ -13,7 +13,7 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, fetch, pages_asked, served, stored, tables
-from mixpanel_duckdb.page import EngagePage
+from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Fault, FaultKind, Latency, Limits, Population, Simulator
 
 SEEDS = int(os.environ.get("MP_TEST_SEEDS", "25"))

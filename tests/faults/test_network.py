@@ -15,7 +15,7 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, served, stored
-from mixpanel_duckdb.progress import SilentObserver
+from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
 
 PEOPLE = Population(PAGE * 8 - 3, seed=3)

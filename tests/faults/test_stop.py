@@ -20,10 +20,10 @@ import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, client_of, committed, fetch, served, stored
-from mixpanel_duckdb.progress import SilentObserver
+from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
 from mixpanel_duckdb.store import OpenFetch, PageReceipt, PageWrite, StagedGroup
-from mixpanel_duckdb.store.ingest import PageWriter
+from mixpanel_duckdb.store.pages.ingest import PageIngest
 
 STOPS = int(os.environ.get("MP_TEST_STOPS", "3"))
 PEOPLE = Population(PAGE * 30 - 7, seed=13)
@@ -169,7 +169,7 @@ def test_an_observer_that_raises_anywhere_ends_the_run_and_gives_the_table_free(
 class FailingSink:
     """A writer's sink that works for the first pages, and then fails at one of its two steps."""
 
-    def __init__(self, inner: PageWriter, step: str, error: Exception) -> None:
+    def __init__(self, inner: PageIngest, step: str, error: Exception) -> None:
         self._inner = inner
         self._step = step
         self._error = error

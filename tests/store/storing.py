@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 
 import mixpanel_duckdb as md
-from mixpanel_duckdb.page import EngagePage
-from mixpanel_duckdb.retry import RetryPolicy
+from mixpanel_duckdb.engage.page import EngagePage
+from mixpanel_duckdb.http.retry import RetryPolicy
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, OpenFetch, PageReceipt, PageWrite, ProfileStore
 

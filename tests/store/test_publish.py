@@ -5,7 +5,7 @@ import pytest
 
 import mixpanel_duckdb as md
 from mixpanel_duckdb import ProfileStore, StorageError, TableExistsError, UnsuitableTableError
-from mixpanel_duckdb.page import EngagePage
+from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, PageWrite
 from store.storing import SPEC, body_of, fetch_rows, fill, opened, page, publish, rows_of

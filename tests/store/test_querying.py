@@ -5,8 +5,8 @@ import json
 import duckdb
 import pytest
 
+from store.pages.test_fidelity import MENDED, PLAIN, REPLACING, profile
 from store.storing import body_of, fetch_rows, store_body
-from store.test_fidelity import MENDED, PLAIN, REPLACING, profile
 
 ENTRIES = ["null", '"x"', "1", "[1]", "{}", '{"$distinct_id":"n","$properties":null}', '{"$distinct_id":7000}']
 SHAPES = ["[1]", '"text"', "7", "false", '{"$last_seen":"yesterday"}', '{"$last_seen":[]}']

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
+from mixpanel_duckdb.http.trace import Step
 from mixpanel_duckdb.store import FetchRecord
-from mixpanel_duckdb.store.history import FetchHistory, PageHistory, RunHistory
-from mixpanel_duckdb.trace import Step
+from mixpanel_duckdb.store.journal.history import FetchHistory, PageHistory, RunHistory
 
 START = datetime(2026, 11, 24, 10)
 # Milliseconds, some of them equal and some hours apart.

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_duckdb.store.history import FetchHistory, PageHistory, RunHistory
+from mixpanel_duckdb.http.trace import Step
+from mixpanel_duckdb.store.journal.history import FetchHistory, PageHistory, RunHistory
 from mixpanel_duckdb.timeline.activity import Activity, activities, in_flight_share, segments
 from mixpanel_duckdb.timeline.layout import LEFT, RIGHT, WIDTH, lay_out
 from mixpanel_duckdb.timeline.scale import TimeScale
-from mixpanel_duckdb.trace import Step
 from timeline.histories import HISTORIES, START, at, record, steady
 
 EDGES = (LEFT - 1e-6, WIDTH - RIGHT + 1e-6)

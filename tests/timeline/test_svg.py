@@ -10,7 +10,7 @@ from hypothesis import given
 import mixpanel_duckdb as md
 from helpers import fetch
 from mixpanel_duckdb.simulator import Fault, Population, Simulator
-from mixpanel_duckdb.store.history import FetchHistory, PageHistory
+from mixpanel_duckdb.store.journal.history import FetchHistory, PageHistory
 from mixpanel_duckdb.timeline.layout import lay_out
 from mixpanel_duckdb.timeline.svg import draw
 from timeline.histories import HISTORIES, record, steady

@@ -1,9 +1,22 @@
 """The command ``mp-fetch``: the library for people and scripts that speak in flags and exit codes.
 
-``run`` is the one place where errors and signals become exit codes; ``talk`` is what is said and how loudly;
-``options`` the flags that commands share; ``render`` chooses the progress that the room ``display`` draws; ``text`` the
-wording of results; ``profiles``, ``inspect``, ``typed``, ``export``, ``demo`` and ``simulate`` the commands. What needs
+Words of a shell come in; one answer on standard output, talk on standard error and an exit code go out. What needs
 DuckDB, httpx or pydantic is imported inside a command, so that ``--help`` answers at once.
+
+============  =================================================================
+``profiles``  the command that fetches
+``inspect``   ``plan`` and ``status``
+``typed``     typed columns of a table
+``export``    a table as a file
+``demo``      the whole job against the simulator
+``simulate``  the simulator alone
+``options``   the flags that commands share
+``picture``   ``--timeline``: where the picture of a run goes
+``render``    which progress of the room ``display`` is drawn
+``talk``      what is said, and how loudly
+``text``      the wording of results
+``ending``    errors and signals become exit codes here, and nowhere else
+============  =================================================================
 """
 
 from __future__ import annotations
@@ -12,10 +25,10 @@ import click
 
 from .._version import __version__
 from .demo import demo
+from .ending import EXIT_CODES, Commands
 from .export import export
 from .inspect import plan, status
 from .profiles import profiles
-from .run import EXIT_CODES, Commands
 from .simulate import simulate
 from .typed import typed
 

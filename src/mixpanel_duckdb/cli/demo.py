@@ -14,7 +14,7 @@ from .talk import Talk
 from .text import table_text
 
 if TYPE_CHECKING:
-    from ..result import ParallelProfileFetchResult
+    from ..results import ParallelProfileFetchResult
     from ..simulator import Simulator
 
 __all__ = ["demo"]
@@ -65,8 +65,8 @@ def _say(talk: Talk, text: str) -> None:
 
 
 def _fetch(talk: Talk, simulator: Simulator, database: str, *, parallel: bool) -> ParallelProfileFetchResult:
+    from ..accounts import Credentials  # noqa: PLC0415
     from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
-    from ..credentials import Credentials  # noqa: PLC0415
 
     progress = progress_for(talk)
     try:
@@ -89,7 +89,7 @@ def _fetch(talk: Talk, simulator: Simulator, database: str, *, parallel: bool) -
 def _report(
     database: str, slow: ParallelProfileFetchResult, fast: ParallelProfileFetchResult
 ) -> tuple[dict[str, Any], str]:
-    from ..store.compare import compare_tables  # noqa: PLC0415 - --help needs no DuckDB
+    from ..store import compare_tables  # noqa: PLC0415 - --help needs no DuckDB
 
     found = compare_tables(database, PARALLEL, SEQUENTIAL)
     speed_up = slow.duration_seconds / fast.duration_seconds

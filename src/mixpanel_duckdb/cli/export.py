@@ -14,8 +14,8 @@ from .options import database_option, json_option, verbose_option
 from .talk import Talk
 
 if TYPE_CHECKING:
-    from ..files import ExportedTable
-    from ..store.files import Format
+    from ..results import ExportedTable
+    from ..store import Format
 
 __all__ = ["export"]
 
@@ -46,7 +46,7 @@ The file appears, or is replaced, only when it is complete.
 @click.pass_obj
 def export(talk: Talk, /, *, table: str, file: str, database: str, form: Format | None, replace: bool) -> None:
     """Write TABLE, which may be any table or view, to FILE, or to standard output if that is "-"."""
-    from ..files import export_table  # noqa: PLC0415 - --help needs no DuckDB
+    from ..results import export_table  # noqa: PLC0415 - --help needs no DuckDB
 
     with talk.listening():
         if file == STANDARD_OUTPUT:
@@ -58,7 +58,7 @@ def export(talk: Talk, /, *, table: str, file: str, database: str, form: Format 
 
 def _print(talk: Talk, table: str, database: str, form: Format | None) -> None:
     """Give a finished file's bytes, so that a table that cannot be read prints nothing."""
-    from ..files import export_table  # noqa: PLC0415 - --help needs no DuckDB
+    from ..results import export_table  # noqa: PLC0415 - --help needs no DuckDB
 
     if form not in ("csv", "ndjson"):
         raise click.UsageError('"-" needs --format csv or --format ndjson.')

@@ -11,7 +11,7 @@ import click
 from .talk import Talk
 
 if TYPE_CHECKING:
-    from ..query import ProfileFilters
+    from ..engage import ProfileFilters
 
 __all__ = [
     "account_options",
@@ -64,7 +64,7 @@ def credentials_from(account: str | None, project: str | None, target: str | Non
         return None
     if target is not None and (account is not None or project is not None):
         raise click.UsageError("--target stands for an account and a project; it excludes --account and --project.")
-    from ..integrations.headless_accounts import open_session  # noqa: PLC0415 - --help needs none of this
+    from ..accounts import open_session  # noqa: PLC0415 - --help needs none of this
 
     return open_session(account=account, project=project, target=target)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .ending import Terminated
 from .options import simulated_options, verbose_option
-from .run import Terminated
 from .talk import Talk
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..wording import MOST_ERRORS, ODDITIES, error_text, page_list, pages_text, work_text
+from ..text import MOST_ERRORS, ODDITIES, error_text, page_list, pages_text, work_text
 
 if TYPE_CHECKING:
-    from ..result import ParallelProfileFetchResult
+    from ..results import ParallelProfileFetchResult
     from ..store import FetchRecord
 
 __all__ = ["fetch_text", "result_text", "table_text"]

@@ -34,7 +34,7 @@ def typed(
 
     What an earlier call made under the same name is replaced.
     """
-    from ..typed import REPORT, report_row, type_columns  # noqa: PLC0415 - --help needs no DuckDB
+    from ..results import REPORT, report_row, type_columns  # noqa: PLC0415 - --help needs no DuckDB
 
     with talk.listening():
         made = type_columns(database, table, into=into, materialize=materialize, keep_properties=keep_properties)

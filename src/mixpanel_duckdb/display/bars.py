@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..progress import FetchPlan, ProfileBatchProgress
+from ..results import FetchPlan, ProfileBatchProgress
 from .screen import Screen
 from .tally import Tally
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ..progress import FetchPlan, ProfileBatchProgress, SilentObserver
-from ..wording import duration
+from ..results import FetchPlan, ProfileBatchProgress, SilentObserver
+from ..text import duration
 
 __all__ = ["Tally"]
 

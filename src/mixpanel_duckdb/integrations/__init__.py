@@ -1,1 +1,1 @@
-"""What other packages bring and take: one module for each, none imported before it is needed."""
+"""Frameworks that load profiles through this package: ``dlt``, imported by its users only."""

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..api import fetch_profiles
+from ..engage import ProfileFilters, ProfileQuery
 from ..errors import StorageError
 from ..extras import need
-from ..query import ProfileFilters, ProfileQuery
-from ..result import ParallelProfileFetchResult
+from ..results import ParallelProfileFetchResult
 from ..store import ProfileStore
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
+    from ..accounts import AnyCredentials
     from ..display import Progress
-    from .headless import AnyCredentials
 
 __all__ = ["mixpanel_profiles"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mixpanel_duckdb.simulator.encoding import gunzip_pieces, gzip_text
-from mixpanel_duckdb.simulator.faults import Fault
-from mixpanel_duckdb.simulator.pages import Page
-from mixpanel_duckdb.simulator.sessions import Session
-from mixpanel_duckdb.simulator.wire import (
+from .encoding import gunzip_pieces, gzip_text
+from .faults import Fault
+from .pages import Page
+from .sessions import Session
+from .wire import (
     HttpRequest,
     HttpResponse,
     error_response,

@@ -8,8 +8,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
-from mixpanel_duckdb.simulator.query import RefusedError
-from mixpanel_duckdb.simulator.wire import HttpRequest, Parameters
+from .query import RefusedError
+from .wire import HttpRequest, Parameters
 
 UNABLE = "Unable to authenticate request"
 NO_SUCH_ACCOUNT = "Not a valid service account username"

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from mixpanel_duckdb.simulator.faults import Fault
-from mixpanel_duckdb.simulator.wire import HttpResponse
+from .faults import Fault
+from .wire import HttpResponse
 
 _LAST = 4096
 _SLICES = 40

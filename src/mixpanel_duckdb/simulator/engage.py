@@ -7,15 +7,15 @@ import threading
 from collections import OrderedDict
 from itertools import count
 
-from mixpanel_duckdb.simulator.alterations import CHANGES, DAMAGES, REPLACEMENTS
-from mixpanel_duckdb.simulator.behaviour import Behaviour
-from mixpanel_duckdb.simulator.faults import Fault
-from mixpanel_duckdb.simulator.pages import Page, SegmentCache, View
-from mixpanel_duckdb.simulator.population import Population
-from mixpanel_duckdb.simulator.query import Query, RefusedError, integer
-from mixpanel_duckdb.simulator.selection import property_types, select
-from mixpanel_duckdb.simulator.sessions import Session, Sessions, live_page, page_of
-from mixpanel_duckdb.simulator.wire import (
+from .alterations import CHANGES, DAMAGES, REPLACEMENTS
+from .behaviour import Behaviour
+from .faults import Fault
+from .pages import Page, SegmentCache, View
+from .population import Population
+from .query import Query, RefusedError, integer
+from .selection import property_types, select
+from .sessions import Session, Sessions, live_page, page_of
+from .wire import (
     HttpRequest,
     HttpResponse,
     Parameters,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal
 
-from mixpanel_duckdb.simulator.wire import HttpRequest, HttpResponse, html_response, json_response
+from .wire import HttpRequest, HttpResponse, html_response, json_response
 
 Trip = Literal["quota", "concurrency", "shedding"]
 Form = Literal["headers", "no_headers", "no_retry_after", "http_date", "html", "legacy"]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from mixpanel_duckdb.simulator.wire import HttpRequest, read_request
+from .wire import HttpRequest, read_request
 
 Serve = Callable[[socket.socket, HttpRequest, threading.Event], bool]
 """Answers one request on a connection; returns whether another may follow."""

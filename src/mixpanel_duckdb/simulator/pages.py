@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from mixpanel_duckdb.simulator.encoding import Segment, page_pieces
+from .encoding import Segment, page_pieces
 
 _Key = tuple[int, int, int, int | None]
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mixpanel_duckdb.simulator.realistic import realistic_rows
-from mixpanel_duckdb.simulator.uniform import UniformRows
+from .realistic import realistic_rows
+from .uniform import UniformRows
 
 
 class Population:

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mixpanel_duckdb.simulator.where import Where, WhereError
-from mixpanel_duckdb.simulator.wire import Parameters
+from .where import Where, WhereError
+from .wire import Parameters
 
 _FILTERS = (
     *("where", "filter_by_cohort", "include_all_users", "distinct_id", "distinct_ids", "data_group_id"),

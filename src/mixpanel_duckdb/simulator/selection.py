@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mixpanel_duckdb.simulator.query import Query
+from .query import Query
 
 _DECODER = json.JSONDecoder(strict=False)
 _WHITE = " \t\r\n"

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Literal, Self
 
-from mixpanel_duckdb.simulator.auth import Account
-from mixpanel_duckdb.simulator.behaviour import Behaviour
-from mixpanel_duckdb.simulator.delivery import DELIVERIES, Line
-from mixpanel_duckdb.simulator.engage import Engage
-from mixpanel_duckdb.simulator.faults import Fault, FaultScript
-from mixpanel_duckdb.simulator.limits import Gate, Limits, Refusal, Ticket, refusal_response
-from mixpanel_duckdb.simulator.listener import Listener
-from mixpanel_duckdb.simulator.population import Population
-from mixpanel_duckdb.simulator.query import RefusedError
-from mixpanel_duckdb.simulator.records import RequestLog, RequestRecord, busy_fraction
-from mixpanel_duckdb.simulator.wire import (
+from .auth import Account
+from .behaviour import Behaviour
+from .delivery import DELIVERIES, Line
+from .engage import Engage
+from .faults import Fault, FaultScript
+from .limits import Gate, Limits, Refusal, Ticket, refusal_response
+from .listener import Listener
+from .population import Population
+from .query import RefusedError
+from .records import RequestLog, RequestRecord, busy_fraction
+from .wire import (
     HttpRequest,
     HttpResponse,
     Parameters,

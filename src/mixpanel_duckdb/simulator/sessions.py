@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mixpanel_duckdb.simulator.behaviour import Behaviour
-from mixpanel_duckdb.simulator.pages import Page, View
-from mixpanel_duckdb.simulator.query import Query, RefusedError
+from .behaviour import Behaviour
+from .pages import Page, View
+from .query import Query, RefusedError
 
 
 @dataclass(slots=True, eq=False)

@@ -1,41 +1,59 @@
-"""The storage room, the only one with SQL: rows and their journal in one DuckDB database.
+"""The storage room, the only one with SQL: a page becomes rows here, and a complete table is swapped in.
+
+Page bodies come in and are committed with their journal; tables, records and connections for readers go out. Called by
+``fetch`` (to write), ``results``, ``timeline`` and ``cli`` (to read). Other rooms import from here, never from the
+folders below.
 
 ==============  =====================================================================================
-``database``    opens a path, ``":memory:"`` or somebody's connection; turns DuckDB's errors into ours
-``tuning``      settings of ours on an instance that is ours
-``records``     what is said of one fetch
-``journal``     the tables ``_mixpanel_fetches``, ``_mixpanel_pages`` and ``_mixpanel_queries``
-``ownership``   which run may write a fetch
-``quota``       the queries of the last hour
-``fidelity``    mends the rare text that DuckDB's JSON reader refuses or chokes on
-``sql``         the statements that take page bodies apart
-``stage``       page bodies to rows in memory, counted and judged
-``history``     how a fetch went, for its timeline
-``ingest``      staged pages to a staging table, committed together with their journal
-``publish``     a complete staging table becomes the table that was asked for, in one transaction
-``overview``    what a store shows of itself in a notebook
-``profiles``    ``ProfileStore``: what the rest of the package talks to
+``database``    one DuckDB database: opening it, settings of ours on it, what its catalog has
+``journal``     what is known of fetches: their pages, runs, owners, and the queries of the last hour
+``pages``       page bodies to rows, committed together with their journal
 ``typed``       typed columns of a published table
-``files``       a table as a Parquet, CSV or NDJSON file
+``publish``     a complete staging table becomes the table that was asked for, in one transaction
+``profiles``    ``ProfileStore``: what the rest of the package talks to
+``copy``        a table as a Parquet, CSV or NDJSON file
+``overview``    what a store shows of itself in a notebook
 ``compare``     two tables side by side, for the demo
 ==============  =====================================================================================
 """
 
-from .database import connecting, storage_errors
-from .ingest import PageWriter
-from .profiles import ProfileStore
-from .records import FetchRecord, FetchSpec, OpenFetch
-from .stage import PageReceipt, PageWrite, StagedGroup
+from .compare import Comparison, compare_tables
+from .copy import Compression, Format, copy_table, is_open_database
+from .database import connecting, quote, storage_errors
+from .journal import FetchHistory, FetchRecord, FetchSpec, OpenFetch, PageHistory, RunHistory, history_of
+from .pages import PageIngest, PageReceipt, PageWrite, StagedGroup
+from .profiles import AnyDatabase, ProfileStore
+from .publish import IfExists, one_row_each
+from .typed import Kind, Shape, TypedProperty, TypedTable, make_typed
 
 __all__ = [
+    "AnyDatabase",
+    "Comparison",
+    "Compression",
+    "FetchHistory",
     "FetchRecord",
     "FetchSpec",
+    "Format",
+    "IfExists",
+    "Kind",
     "OpenFetch",
+    "PageHistory",
+    "PageIngest",
     "PageReceipt",
     "PageWrite",
-    "PageWriter",
     "ProfileStore",
+    "RunHistory",
+    "Shape",
     "StagedGroup",
+    "TypedProperty",
+    "TypedTable",
+    "compare_tables",
     "connecting",
+    "copy_table",
+    "history_of",
+    "is_open_database",
+    "make_typed",
+    "one_row_each",
+    "quote",
     "storage_errors",
 ]

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 import duckdb
 
-from ..markup import grid, note
-from ..wording import page_list
+from ..text import grid, note, page_list
 from .database import quote
-from .journal import PREFIX
-from .records import FetchRecord
+from .journal import PREFIX, FetchRecord
 
 __all__ = ["overview"]
 

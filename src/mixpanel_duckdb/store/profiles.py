@@ -1,7 +1,7 @@
 """``ProfileStore``: a DuckDB database that profiles are fetched into, and the fetches that it knows.
 
 A fetch goes through four calls, all but the writer's on the caller's thread: ``begin`` takes it over or starts it,
-``opened`` keeps what page 0 said, the ``PageWriter`` of ``writer()`` commits pages on the writer thread, and
+``opened`` keeps what page 0 said, the ``PageIngest`` of ``writer()`` commits pages on the writer thread, and
 ``publish`` or ``leave`` ends it.
 """
 
@@ -14,25 +14,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+import duckdb
+
+from ..engage import page_count
 from ..errors import QueryError, StorageError
-from ..markup import note
-from ..page import page_count
-from ..trace import Step, steps_text, utc_now
+from ..http import Step, steps_text, utc_now
+from ..text import note
 from .database import IN_MEMORY, Database, atomic, must_exist, storage_errors
-from .ingest import PageWriter
-from .journal import PREFIX, Journal
+from .journal import (
+    PREFIX,
+    FetchRecord,
+    FetchSpec,
+    Journal,
+    OddRows,
+    OpenFetch,
+    Ownership,
+    count_queries,
+    queries_last_hour,
+)
 from .overview import overview
-from .ownership import Ownership
+from .pages import PageIngest
 from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
-from .quota import count_queries, queries_last_hour
-from .records import FetchRecord, FetchSpec, OddRows, OpenFetch
 
-if TYPE_CHECKING:
-    import duckdb
-
-__all__ = ["ProfileStore"]
+__all__ = ["AnyDatabase", "ProfileStore"]
 
 
 class ProfileStore:
@@ -202,9 +208,9 @@ class ProfileStore:
             )
         return replace(fetch, session_id=session_id, total=total, page_size=page_size, as_of_timestamp=as_of_timestamp)
 
-    def writer(self, fetch: OpenFetch) -> PageWriter:
+    def writer(self, fetch: OpenFetch) -> PageIngest:
         """Give the object that stages and commits pages, for the threads of one download."""
-        return PageWriter(self._database, fetch.fetch_id, fetch.staging)
+        return PageIngest(self._database, fetch.fetch_id, fetch.staging)
 
     def staged(self, fetch: OpenFetch) -> StagedRows:
         """Count what has arrived."""
@@ -285,3 +291,7 @@ class ProfileStore:
     @staticmethod
     def _is_same(record: FetchRecord, spec: FetchSpec) -> bool:
         return (record.query_text, record.project_id, record.host) == (spec.query, spec.project_id, spec.host)
+
+
+# What a database may be given as.
+AnyDatabase = str | os.PathLike[str] | duckdb.DuckDBPyConnection | ProfileStore

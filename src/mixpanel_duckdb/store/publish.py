@@ -12,13 +12,12 @@ from typing import Literal
 import duckdb
 
 from ..errors import TableExistsError, UnsuitableTableError
-from .database import only_row, quote
+from .database import COLUMNS, columns_of, existing, only_row, quote
 
 __all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_staging", "one_row_each", "publish"]
 
 IfExists = Literal["error", "replace", "merge"]
 _NAMES_AT_ONCE = 500_000
-COLUMNS = {"distinct_id": "VARCHAR", "properties": "JSON", "last_seen": "TIMESTAMP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,10 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
         UnsuitableTableError: A view has that name, a foreign key points to a table to replace, or a table to merge
             into has other columns.
     """
-    found = only_row(
-        cursor,
-        "SELECT table_type FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND table_schema = current_schema() AND lower(table_name) = lower(?)",
-        [table],
-    )
+    found = existing(cursor, table)
     if found is None:
         return
-    if found[0] == "VIEW":
+    if found.kind == "view":
         raise UnsuitableTableError(f"{table!r} is a view; choose another table name.")
     if if_exists == "error":
         raise TableExistsError(table)
@@ -72,13 +66,11 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
             f"Cannot replace {table!r}: a foreign key of table {key!r} points to it. Merge into it, or choose another "
             "table name."
         )
-    if if_exists == "merge":
-        columns = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
-        if columns != COLUMNS:
-            wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-            raise UnsuitableTableError(
-                f"Cannot merge into {table!r}: its columns are not ({wanted}). Choose another table."
-            )
+    if if_exists == "merge" and columns_of(cursor, table) != COLUMNS:
+        wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+        raise UnsuitableTableError(
+            f"Cannot merge into {table!r}: its columns are not ({wanted}). Choose another table."
+        )
 
 
 def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
@@ -124,7 +116,7 @@ def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exis
     """
     check_target(cursor, table, if_exists)
     target, source = quote(table), quote(staging)
-    if if_exists == "merge" and _exists(cursor, table):
+    if if_exists == "merge" and existing(cursor, table):
         cursor.execute(f"DELETE FROM {target} WHERE distinct_id IN (SELECT distinct_id FROM {source})")
         # A row without an id is the same profile if it says the same: merging it twice must not double it.
         cursor.execute(
@@ -154,13 +146,3 @@ def _pointed_to_by(cursor: duckdb.DuckDBPyConnection, table: str) -> str | None:
         [table],
     )
     return row[0] if row else None
-
-
-def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
-    row = only_row(
-        cursor,
-        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND table_schema = current_schema() AND lower(table_name) = lower(?)",
-        [table],
-    )
-    return bool(row and row[0])

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from ..store.history import FetchHistory, PageHistory
+from ..store import FetchHistory, PageHistory
 
 __all__ = ["Activity", "Kind", "activities", "in_flight_share", "merged", "segments"]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..store.history import FetchHistory
+from ..store import FetchHistory
 from .activity import REQUESTS, Activity, Kind, activities, in_flight_share, merged, segments
 from .scale import Cut, Tick, TimeScale
 

@@ -67,7 +67,7 @@ def timeline_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str)
         StorageError: The database cannot be read, or does not know the fetch.
     """
     # Every import of the package would pay for what few processes draw.
-    from ..store.history import history_of  # noqa: PLC0415
+    from ..store import history_of  # noqa: PLC0415
     from .layout import lay_out  # noqa: PLC0415
     from .svg import draw  # noqa: PLC0415
 

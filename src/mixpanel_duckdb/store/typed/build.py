@@ -6,14 +6,12 @@ What is made here carries a comment, so that it can be made again but nothing el
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
 from ...errors import UnsuitableTableError
-from ..database import atomic, hush, literal, only_row, quote
+from ..database import COLUMNS, Existing, atomic, columns_of, existing, hush, literal, quote
 from ..journal import PREFIX
-from ..publish import COLUMNS
 from .extract import extraction
 from .infer import Properties, read_properties
 from .naming import column_names
@@ -64,16 +62,16 @@ def make_typed(
     hush(cursor)
     with atomic(cursor):  # one view of the table from the first look at it to the last
         _check_source(cursor, table)
-        existing = _check_target(cursor, into)
+        before = _check_target(cursor, into)
         found = read_properties(cursor, table)
         names = _widest(column_names(found.shapes), found.shapes)
         select = _select(table, names, found.shapes, keep_properties=keep_properties or len(names) < len(found.shapes))
-        if existing is not None:
-            cursor.execute(f"DROP {existing[0]} {quote(existing[1])}")
+        if before is not None:
+            cursor.execute(f"DROP {before.kind} {quote(before.name)}")
         what = "TABLE" if materialize else "VIEW"
         cursor.execute(f"CREATE {what} {quote(into)} AS {select}")
         cursor.execute(f"COMMENT ON {what} {quote(into)} IS {literal(_MARK + table)}")
-        types = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(into)}").fetchall()}
+        types = columns_of(cursor, into)
     columns = {**names, **{name: "properties" for name in sorted(found.shapes) if name not in names}}
     properties = (
         TypedProperty(name, column, types[column], found.shapes[name], time_format(found.shapes[name]))
@@ -104,37 +102,25 @@ def _cast(value: str, shape: Shape) -> str:
 
 
 def _check_source(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
-    existing = _existing(cursor, table)
-    if existing is None:
+    source = existing(cursor, table)
+    if source is None:
         raise UnsuitableTableError(f"There is no table {table!r} here; name a table that a fetch has published.")
-    if existing[0] != "table":
+    if source.kind != "table":
         raise UnsuitableTableError(f"{table!r} is a view; name a table that a fetch has published.")
-    columns: dict[str, Any] = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quote(table)}").fetchall()}
-    if columns != COLUMNS:
+    if columns_of(cursor, table) != COLUMNS:
         wanted = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
         raise UnsuitableTableError(f"{table!r} is not a table of profiles: its columns are not ({wanted}).")
 
 
-def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> tuple[str, str, str | None] | None:
+def _check_target(cursor: duckdb.DuckDBPyConnection, into: str) -> Existing | None:
     """Give what is to be replaced, if anything."""
     if into.lower().startswith(PREFIX) or not into.strip():
         raise UnsuitableTableError(
             f"{into!r} cannot be the name of typed columns: it is empty or the journal's ({PREFIX}...)."
         )
-    existing = _existing(cursor, into)
-    if existing is not None and not str(existing[2] or "").startswith(_MARK):
+    found = existing(cursor, into)
+    if found is not None and not (found.comment or "").startswith(_MARK):
         raise UnsuitableTableError(
             f"{into!r} exists and holds something else than typed columns; choose another name with into= (--into)."
         )
-    return existing
-
-
-def _existing(cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str | None] | None:
-    """Give kind, exact name and comment of a table or view."""
-    places = " UNION ALL ".join(
-        f"SELECT '{kind}', {kind}_name, comment FROM duckdb_{kind}s() WHERE database_name = current_database() "
-        f"AND schema_name = current_schema() AND lower({kind}_name) = lower($1)"
-        for kind in ("table", "view")
-    )
-    row = only_row(cursor, places, [name])
-    return None if row is None else (row[0], row[1], row[2])
+    return found

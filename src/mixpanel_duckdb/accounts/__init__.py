@@ -1,0 +1,19 @@
+"""Who asks: credentials, and whatever else can sign a request. Secrets live here and nowhere else.
+
+Environment variables, a ``Credentials`` or an account of ``mixpanel-headless`` come in; a ``Signer`` goes out, which
+signs a request and takes its secrets out of any text. Called by ``http`` (to sign), ``engage`` (to know the project)
+and the one-call forms above them.
+
+=====================  ==================================================================
+``credentials``        ``Credentials``, ``Signer``, and which base URL is safe
+``headless``           a ``Workspace`` or ``Session`` of the SDK as a ``Signer``
+``headless_accounts``  an account that the SDK has stored, by its name, for the command
+``headless_sdk``       which names of the SDK are used, and what to say if they are gone
+=====================  ==================================================================
+"""
+
+from .credentials import Credentials, Signer, resolve_base_url
+from .headless import AnyCredentials, signer_for
+from .headless_accounts import open_session
+
+__all__ = ["AnyCredentials", "Credentials", "Signer", "open_session", "resolve_base_url", "signer_for"]

@@ -1,0 +1,35 @@
+"""The Engage Query API as a client sees it: a query, its pages, and all profiles of it as a stream.
+
+Filters and page numbers come in; ``EngagePage`` objects go out, body bytes and the few fields around the rows, which
+nobody here parses unless a caller wants dicts. Called by ``fetch`` and by scripts through ``MixpanelClient``; ``store``
+knows what a page looks like.
+
+================  ============================================================================
+``query``         ``ProfileQuery``: every filter, checked once
+``forms``         filters in the server's own spelling
+``page``          one page as it travels, and what makes it readable
+``announcement``  what page 0 announces of a result, and what every page must then look like
+``reader``        one page, however many requests it takes
+``readahead``     the pages of a result fetched ahead of whoever takes them in order
+``stream``        all profiles of a query, one after the other
+``client``        ``MixpanelClient``: the face of the room
+================  ============================================================================
+"""
+
+from .announcement import ROUNDS, UNREADABLE_TRIES, SessionPages, row_oddity
+from .client import MixpanelClient
+from .page import EngagePage, page_count, pieces
+from .query import ProfileFilters, ProfileQuery
+
+__all__ = [
+    "ROUNDS",
+    "UNREADABLE_TRIES",
+    "EngagePage",
+    "MixpanelClient",
+    "ProfileFilters",
+    "ProfileQuery",
+    "SessionPages",
+    "page_count",
+    "pieces",
+    "row_oddity",
+]

@@ -1,0 +1,86 @@
+"""What page 0 promises of a result, and so what every page of it must look like.
+
+The rules are used twice: by a download into a store, and by an export that yields profiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from ..errors import UnreadableAnswerError
+from .page import EngagePage, page_count
+
+__all__ = ["ROUNDS", "UNREADABLE_TRIES", "SessionPages", "row_oddity"]
+
+# A page that is odd is fetched so many times in all, one whose rows nobody can read a few times more.
+ROUNDS = 2
+UNREADABLE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPages:
+    """What page 0 promised.
+
+    Args:
+        session_id: Sent with each page.
+        total: Profiles in all.
+        page_size: Profiles a page.
+        first_numbers: What the server may call page 0: 0, or 1 if it counts from there.
+    """
+
+    session_id: str | None
+    total: int
+    page_size: int
+    first_numbers: tuple[int, ...] = (0,)
+
+    @classmethod
+    def opened_by(cls, first: EngagePage) -> Self:
+        """Read the promise from page 0.
+
+        Raises:
+            UnreadableAnswerError: It has no total.
+
+        Example:
+            >>> body = b'{"page":0,"page_size":10,"results":[],"session_id":"s","total":21}'
+            >>> SessionPages.opened_by(EngagePage.from_body(0, body)).pages
+            3
+        """
+        if first.total is None:
+            raise UnreadableAnswerError(
+                "Page 0: the answer has no total, so nothing could prove the result complete; nothing was kept of it.",
+                page=0,
+            )
+        size = first.page_size or first.row_count() or 1
+        return cls(first.session_id, first.total, size, (1,) if first.page == 1 else (0,))
+
+    @property
+    def pages(self) -> int:
+        """Pages of the whole result."""
+        return page_count(self.total, self.page_size)
+
+    def expected_rows(self, index: int) -> int:
+        """Rows that a page must have.
+
+        Example:
+            >>> SessionPages("s", 2001, 1000).expected_rows(2)
+            1
+        """
+        return max(0, min(self.page_size, self.total - index * self.page_size))
+
+    def is_another(self, page: EngagePage) -> bool:
+        """Say whether the page bears another page's number."""
+        return page.page is not None and page.page - page.index not in self.first_numbers
+
+    def oddity(self, page: EngagePage) -> str | None:
+        """Say what the fields around the rows contradict, if anything."""
+        if self.is_another(page):
+            return f"the server answered with page {page.page}"
+        if page.total is not None and page.total != self.total:
+            return f"the server's total changed from {self.total} to {page.total}"
+        return None
+
+
+def row_oddity(rows: int, expected: int | None) -> str | None:
+    """Say that a page has too few or too many rows, if it has."""
+    return None if expected in (None, rows) else f"it has {rows} profiles instead of {expected}"

@@ -1,0 +1,166 @@
+"""``MixpanelClient``: pages of the Engage API, and all profiles of a query, for whoever wants them as dicts.
+
+``query_engage_page`` and ``export_profiles`` decode what ``fetch_page`` returns; the fetcher takes that as it is. How a
+page is read, through retries and limits, is the ``reader``'s; how one request is sent, the ``transport``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from ..accounts import AnyCredentials, Credentials, resolve_base_url, signer_for
+from ..http import DEFAULT_TIMEOUT, FetchControl, RateLimiter, RetryPolicy, Transport, capped_workers
+from .page import EngagePage
+from .query import ProfileFilters, ProfileQuery
+from .readahead import ReadAhead
+from .reader import PageReader
+from .stream import profile_stream
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["MixpanelClient"]
+
+
+class MixpanelClient:
+    """Reads pages of user or group profiles; safe to share between threads.
+
+    Args:
+        credentials: A service account or a token; see :class:`Credentials`. Or a ``Workspace`` or ``Session`` of
+            ``mixpanel-headless``, whose account signs; what a workspace is switched to later changes nothing here.
+        base_url: Host part such as ``https://eu.mixpanel.com``; default: ``MP_API_BASE_URL``, else the region's host.
+        timeout: Seconds, or an ``httpx.Timeout``; the default lets the server use its own deadline of about 488 s.
+        retry: When a failed request is sent again.
+        rate_limiter: Shared between clients of one project to give them one sense of its limits.
+        http_client: Your own ``httpx.Client`` (proxies, private CAs); it is used, never closed.
+        allow_http: Accept a base URL that is neither https nor loopback.
+
+    Raises:
+        ConfigurationError: The base URL is unusable or unsafe, or the installed ``mixpanel-headless`` is not one that
+            this package knows.
+
+    Example:
+        >>> from mixpanel_duckdb.simulator import Population, Simulator
+        >>> with Simulator(Population(3, seed=1)) as simulator:
+        ...     who = Credentials.from_env(simulator.environment())
+        ...     with MixpanelClient(who, base_url=simulator.base_url) as client:
+        ...         client.query_engage_page(0)["total"]
+        3
+    """
+
+    def __init__(
+        self,
+        credentials: AnyCredentials,
+        *,
+        base_url: str | None = None,
+        timeout: float | httpx.Timeout = DEFAULT_TIMEOUT,
+        retry: RetryPolicy | None = None,
+        rate_limiter: RateLimiter | None = None,
+        http_client: httpx.Client | None = None,
+        allow_http: bool = False,
+    ) -> None:
+        self.credentials = signer = signer_for(credentials)
+        self.base_url = resolve_base_url(base_url, signer.region, allow_http=allow_http)
+        self.rate_limiter = rate_limiter or RateLimiter()
+        self._transport = Transport(self.base_url, signer, timeout=timeout, http_client=http_client)
+        self._reader = PageReader(self._transport, signer, retry=retry or RetryPolicy(), rate_limiter=self.rate_limiter)
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """Make a client from ``MP_USERNAME``, ``MP_SECRET``, ``MP_PROJECT_ID`` and the like.
+
+        Args:
+            **options: Keyword arguments of the class.
+
+        Raises:
+            CredentialsError: Names the variables that are missing or contradictory.
+        """
+        return cls(Credentials.from_env(), **options)
+
+    def __repr__(self) -> str:
+        return f"MixpanelClient(project_id={self.credentials.project_id!r}, base_url={self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless the HTTP client is the caller's."""
+        self._transport.close()
+
+    def query_engage_page(
+        self, page: int, *, session_id: str | None = None, **filters: Unpack[ProfileFilters]
+    ) -> dict[str, Any]:
+        """Read one page and return the server's whole answer, untransformed.
+
+        Args:
+            page: Index from 0. Page 0 opens a result on the server and costs one query of the hourly quota.
+            session_id: From the answer to page 0; needed for every later page.
+            **filters: See :class:`ProfileQuery`; repeat the same ones on every page.
+
+        Returns:
+            ``page``, ``page_size``, ``results`` (a list of ``{"$distinct_id": ..., "$properties": {...}}``),
+            ``session_id``, ``status`` and, on page 0, ``total``.
+
+        Raises:
+            QueryError: A filter is wrong; nothing was sent.
+            MixpanelError: What the answer means; see the tree in ``mixpanel_duckdb.errors``.
+        """
+        query = ProfileQuery(**filters)
+        return self.fetch_page(page, query, session_id=session_id).answer()
+
+    def export_profiles(
+        self, *, max_workers: int | None = None, **filters: Unpack[ProfileFilters]
+    ) -> Generator[dict[str, Any], None, None]:
+        """Yield every matching profile in page order, while the next pages are on their way.
+
+        Nothing is sent before the first profile is asked for. At most ten pages wait for their turn, fewer if they are
+        large. Leaving a loop over the call, or ``close()``, ends the reads that are under way on this client.
+
+        Args:
+            max_workers: Pages fetched at a time, 1 to 5; more is capped with a warning.
+            **filters: See :class:`ProfileQuery`.
+
+        Raises:
+            QueryError: A filter is wrong, or ``max_workers``; nothing was sent.
+            UnreadableAnswerError: The first answer has no ``total``; nothing was yielded.
+            SessionLostError: The server dropped the result meanwhile. What was yielded cannot be taken back, so it is
+                never started over.
+            IncompleteFetchError: After the last profile, if they are not as many as the ``total``.
+            MixpanelError: A page cannot be had; those before it were yielded.
+
+        Example:
+            >>> from mixpanel_duckdb.simulator import Population, Simulator
+            >>> with Simulator(Population(2500, seed=1)) as simulator:
+            ...     who = Credentials.from_env(simulator.environment())
+            ...     with MixpanelClient(who, base_url=simulator.base_url) as client:
+            ...         sum(1 for profile in client.export_profiles())
+            2500
+        """
+        query = ProfileQuery(**filters).fixed_in_time()
+        return profile_stream(ReadAhead(partial(self.fetch_page, query=query), self.abort, capped_workers(max_workers)))
+
+    def fetch_page(
+        self, index: int, query: ProfileQuery, *, session_id: str | None = None, control: FetchControl | None = None
+    ) -> EngagePage:
+        """Fetch one page, retried and paced, without decoding its profiles.
+
+        Args:
+            index: Page index from 0.
+            query: The filters.
+            session_id: Needed for every page but 0.
+            control: The run this belongs to; it can stop the waiting and the reading.
+
+        Raises:
+            FetchStopped: The run was stopped.
+            MixpanelError: What the last answer means, once the policy gives up.
+        """
+        return self._reader.read(index, query, session_id, control or FetchControl())
+
+    def abort(self) -> None:
+        """Cut every read that is under way on this client; its next request opens a new connection."""
+        self._transport.abort()

@@ -1,0 +1,140 @@
+"""Which page is fetched next, and when to stop trying: shared by all workers, free of I/O.
+
+A page that fails is tried once more when the others are through, and a body that turns out unreadable in the store a
+few times more. A page that arrives but is odd is fetched again too; if it comes odd again, it is stored as it is. When
+page after page fails with nothing stored in between, the rest is not tried: the server is gone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..engage import ROUNDS
+from ..http import FetchControl
+
+__all__ = ["Assignment", "PagePlan"]
+
+_LOOK_AGAIN = 0.1
+_FAILURES_IN_A_ROW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A page to fetch.
+
+    Args:
+        index: Its index.
+        last_try: Whether an odd page is stored as it is, because it came so before.
+    """
+
+    index: int
+    last_try: bool = False
+
+
+class PagePlan:
+    """The pages of one run; any thread may call any method.
+
+    Args:
+        pages: Indices to fetch, in this order.
+        arrived: Pages that were fetched already and are yet to be stored.
+
+    Example:
+        >>> plan = PagePlan([1, 2])
+        >>> plan.take(FetchControl())
+        Assignment(index=1, last_try=False)
+        >>> plan.committed(1); plan.give_up("enough")
+        >>> plan.missing
+        {2: 'enough'}
+    """
+
+    def __init__(self, pages: Iterable[int], *, arrived: Iterable[int] = ()) -> None:
+        self._changed = threading.Condition()
+        self._todo = deque(pages)
+        self._later: deque[int] = deque()
+        self._open: set[int] = set(arrived)
+        self._odd: set[int] = set()
+        self._tries: dict[int, int] = {}
+        self._in_a_row = 0
+        self._missing: dict[int, str] = {}
+
+    @property
+    def missing(self) -> dict[int, str]:
+        """Pages given up, with the reason."""
+        with self._changed:
+            return dict(sorted(self._missing.items()))
+
+    def take(self, control: FetchControl) -> Assignment | None:
+        """Give the next page, waiting while others are still undecided.
+
+        Returns:
+            A page that is now this worker's to settle, or ``None`` when nothing is left to do or the run is stopped.
+        """
+        with self._changed:
+            while not control.stopped:
+                if self._todo or self._later:
+                    index = (self._todo or self._later).popleft()
+                    self._open.add(index)
+                    return Assignment(index, index in self._odd)
+                if not self._open:
+                    break
+                self._changed.wait(_LOOK_AGAIN)
+        return None
+
+    def committed(self, index: int) -> None:
+        """Settle a page: it is stored."""
+        with self._changed:
+            self._open.discard(index)
+            self._missing.pop(index, None)
+            self._in_a_row = 0
+            self._changed.notify_all()
+
+    def failed(self, index: int, reason: str, *, tries: int = ROUNDS, odd: bool = False) -> bool:
+        """Settle a try that brought nothing to store.
+
+        Args:
+            index: The page.
+            reason: What went wrong.
+            tries: How many times the page may be tried in all.
+            odd: Whether it arrived and could be stored, though it is not what it should be.
+
+        Returns:
+            Whether it will be tried again.
+        """
+        with self._changed:
+            self._open.discard(index)
+            done = self._tries[index] = self._tries.get(index, 0) + 1
+            self._in_a_row += 1
+            if odd:
+                self._odd.add(index)
+            again = done < tries
+            if again:
+                self._later.append(index)
+            else:
+                self._missing[index] = reason
+            if self._in_a_row >= _FAILURES_IN_A_ROW:
+                self._drop_rest(f"not tried: {self._in_a_row} pages in a row failed, the last with: {reason}")
+                again = False
+            self._changed.notify_all()
+            return again
+
+    def give_up(self, reason: str) -> None:
+        """Take no further page; those under way may still be settled."""
+        with self._changed:
+            self._drop_rest(reason)
+            self._changed.notify_all()
+
+    def unsettle(self, index: int, reason: str) -> None:
+        """Settle a page whose try was cut short by a stop."""
+        with self._changed:
+            self._open.discard(index)
+            self._missing[index] = reason
+            self._changed.notify_all()
+
+    def _drop_rest(self, reason: str) -> None:
+        for index in (*self._todo, *self._later):
+            self._missing[index] = reason
+        self._todo.clear()
+        self._later.clear()

@@ -1,0 +1,187 @@
+"""The writer: drains the bounded queue of fetched pages into the store, in groups.
+
+Whatever waits in the queue becomes one group, parsed at once, and groups are committed together for as long as pages
+wait behind them: a slow network commits each page by itself, and a fast one pays little for commits. Two threads share
+the work, since DuckDB leaves Python alone in both: one parses in memory while the other, the only one that writes to
+the database, commits what was parsed before.
+
+Fetch threads put pages in; nothing else crosses between them and the writer. After a stop the queue is still drained,
+since its pages have been paid for.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from ..store import PageReceipt, PageWrite, StagedGroup
+
+__all__ = ["PageSink", "Writer"]
+
+_Item = TypeVar("_Item")
+_LOOK_AGAIN = 0.1
+# DuckDB parses the bodies of a group at once, at several times their size.
+_GROUP_BYTES = 3_000_000
+# So long a page waits for others to share its statement with; small beside any request.
+_GATHER = 0.02
+# A transaction becomes row groups of its own (see ``store.tuning``); smaller ones make a larger file.
+_COMMIT_BYTES = 19_000_000
+# Parsed groups that may wait while the writer compresses.
+_STAGED_GROUPS = 4
+
+
+class PageSink(Protocol):
+    """Stores groups of pages; one thread stages while another commits."""
+
+    def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
+        """Parse a group in memory."""
+
+    def commit(self, groups: Sequence[StagedGroup]) -> Sequence[PageReceipt]:
+        """Store groups in one transaction and say what became of each page, in their order."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Writer:
+    """The queue and its two threads; every other thread may call the methods.
+
+    Args:
+        sink: Where the pages go; closed when the threads have ended.
+        capacity: Pages that may wait; a full queue holds the fetch threads back.
+        on_written: Called on the writing thread with each page, its body taken off, and its receipt.
+        on_end: Called on the writing thread with the error that ended it, or ``None``.
+    """
+
+    def __init__(
+        self,
+        sink: PageSink,
+        capacity: int,
+        *,
+        on_written: Callable[[PageWrite, PageReceipt], None],
+        on_end: Callable[[BaseException | None], None],
+    ) -> None:
+        self._sink = sink
+        self._capacity = capacity
+        self._on_written = on_written
+        self._on_end = on_end
+        # None wakes whoever waits for more when there is no more.
+        self._pages: queue.Queue[PageWrite | None] = queue.Queue(capacity)
+        # A group, and whether another is sure to follow it.
+        self._staged: queue.Queue[tuple[StagedGroup, bool] | None] = queue.Queue(_STAGED_GROUPS)
+        self._no_more = threading.Event()
+        self._failed = threading.Event()
+        self._error: BaseException | None = None
+        self._stager = threading.Thread(target=self._stage_all, name="mp-fetch-stager")
+        self._writer = threading.Thread(target=self._write_all, name="mp-fetch-writer")
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._stager.start()
+        self._writer.start()
+
+    def put(self, page: PageWrite) -> bool:
+        """Hand a page over, waiting while the queue is full.
+
+        Returns:
+            False if the writer has ended and the page is lost.
+        """
+        return self._hand_over(self._pages, page, self._stager)
+
+    def finish(self) -> None:
+        """Let the threads end once the queue is empty; nothing may be put after this."""
+        self._no_more.set()
+        with suppress(queue.Full):
+            self._pages.put_nowait(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads; say whether they have ended."""
+        if self._writer.ident is not None:
+            self._writer.join(timeout)
+        return not self._writer.is_alive()
+
+    def _hand_over(self, line: queue.Queue[_Item], item: _Item, taker: threading.Thread) -> bool:
+        while taker.is_alive() and not self._failed.is_set():
+            try:
+                line.put(item, timeout=_LOOK_AGAIN)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _stage_all(self) -> None:
+        try:
+            while (group := self._stage_next()) is not None:
+                self._hand_over(self._staged, (group, not self._pages.empty()), self._writer)
+            self._hand_over(self._staged, None, self._writer)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            self._fail(error)
+
+    def _stage_next(self) -> StagedGroup | None:
+        """Parse the next group; its bodies are gone from memory when this returns."""
+        pages = self._next_group()
+        return self._sink.stage(pages) if pages else None
+
+    def _write_all(self) -> None:
+        """Commit what is staged until the stager has no more, then end both."""
+        try:
+            for groups in self._commits():
+                pages = [page for group in groups for page in group.pages]
+                for write, receipt in zip(pages, self._sink.commit(groups), strict=True):
+                    self._on_written(write, receipt)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            self._fail(error)
+        self._end()
+
+    def _commits(self) -> Iterator[list[StagedGroup]]:
+        """Yield what shares a transaction: groups up to a size, or to the last that is sure to come soon."""
+        groups: list[StagedGroup] = []
+        while not self._failed.is_set():
+            try:
+                staged = self._staged.get(timeout=_LOOK_AGAIN)
+            except queue.Empty:
+                continue
+            if staged is None:
+                break
+            group, more = staged
+            groups.append(group)
+            if not more or sum(each.size for each in groups) >= _COMMIT_BYTES:
+                yield groups
+                groups = []
+        if groups and not self._failed.is_set():
+            yield groups
+
+    def _end(self) -> None:
+        self._stager.join()
+        try:
+            self._sink.close()
+        except BaseException as error:  # noqa: BLE001 - likewise
+            self._fail(error)
+        self._on_end(self._error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep the first error; what follows from it is of no interest."""
+        self._error = self._error or error
+        self._failed.set()
+
+    def _next_group(self) -> list[PageWrite]:
+        """Wait for a page and take along what comes right behind it; empty when the run is over."""
+        group: list[PageWrite] = []
+        size = 0
+        deadline = 0.0
+        while len(group) < self._capacity and size < _GROUP_BYTES and not self._failed.is_set():
+            try:
+                page = self._pages.get(timeout=max(0.0, deadline - time.monotonic()) if group else _LOOK_AGAIN)
+            except queue.Empty:
+                page = None
+            if page is not None:
+                deadline = deadline or time.monotonic() + _GATHER
+                group.append(page)
+                size += len(page.page.body)
+            elif group or (self._no_more.is_set() and self._pages.empty()):
+                break
+        return [] if self._failed.is_set() else group

@@ -1,0 +1,44 @@
+"""One request and its whole answer, and when the next may go: a 429 is handled here, and so is a retry.
+
+Called by ``engage`` (and whoever else asks the server). A form comes in; the decompressed bytes of an answer go out, or
+the error that it means. The room knows statuses, headers and sockets, and nothing of profiles.
+
+==============  ==============================================================================
+``transport``   one request posted, its answer read; the only module that imports httpx
+``answer``      from a status and a text to the error that they mean
+``refusal``     what a 429 says: which limit tripped, and how long it asks to wait
+``rate_limit``  who may send now: at most five in flight, one pause for all after a 429
+``retry``       whether a failed request is sent again, and after how long
+``control``     what a run shares with its threads: stop flag, wait budget, counts
+``trace``       what was tried and waited for, page by page, for the journal
+==============  ==============================================================================
+"""
+
+from .answer import error_for
+from .control import FetchControl, cut_short
+from .rate_limit import Pause, RateLimiter, capped_workers
+from .refusal import read_limit
+from .retry import RetryPolicy
+from .trace import Arrival, Step, Trace, steps_from, steps_text, utc_now
+from .transport import DEFAULT_TIMEOUT, Form, HttpAnswer, Transport
+
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "Arrival",
+    "FetchControl",
+    "Form",
+    "HttpAnswer",
+    "Pause",
+    "RateLimiter",
+    "RetryPolicy",
+    "Step",
+    "Trace",
+    "Transport",
+    "capped_workers",
+    "cut_short",
+    "error_for",
+    "read_limit",
+    "steps_from",
+    "steps_text",
+    "utc_now",
+]

@@ -1,0 +1,171 @@
+"""One request to the Engage API and its whole answer. The only room that imports httpx.
+
+``abort`` is how a run stops a read that may last minutes: closing an httpx client does not wake a thread that is
+blocked in ``recv``, so the sockets that httpx's ``trace`` extension shows are shut down instead. Where a transport
+shows none (a mock, a custom one), reads end at their own timeout.
+"""
+
+from __future__ import annotations
+
+import socket
+import weakref
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from .._version import __version__
+from ..accounts import Signer
+from ..errors import ConfigurationError, ConnectionFailedError, MixpanelError, UnreadableAnswerError
+from .answer import is_certificate_error
+from .control import FetchControl
+
+__all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
+
+ENGAGE_PATH = "/api/query/engage"
+_MOST_REDIRECTS = 3
+# A gzip stream's word for its own size is believed up to so many times its length: profiles pack 5 to 20 times.
+_MOST_DEFLATED = 100
+# Mixpanel's gateway gives a query about 488 s (mixpanel_headless 0.4.0, DEFAULT_QUERY_TIMEOUT_S); a shorter read
+# timeout would pay for a page and then not wait for it.
+DEFAULT_TIMEOUT = httpx.Timeout(connect=10.0, read=503.0, write=60.0, pool=60.0)
+
+Form = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer as it came.
+
+    Args:
+        status: HTTP status.
+        headers: Looked up in any case.
+        body: Decompressed bytes.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Posts forms to one host with one set of credentials; any thread may call any method.
+
+    Args:
+        base_url: Host part, already judged safe.
+        credentials: Asked for its header at each request.
+        timeout: Seconds, or an ``httpx.Timeout``; for a client made here.
+        http_client: An ``httpx.Client`` of the caller's; used, never closed.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Signer,
+        *,
+        timeout: float | httpx.Timeout = DEFAULT_TIMEOUT,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._credentials = credentials
+        self._owns_http = http_client is None
+        self._http = http_client or httpx.Client(timeout=timeout)
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def close(self) -> None:
+        """Close the connections, unless the HTTP client is the caller's."""
+        if self._owns_http:
+            self._http.close()
+
+    def abort(self) -> None:
+        """Cut every read that is under way; the next request opens a new connection."""
+        for each in list(self._sockets):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def post(self, form: Form, index: int, control: FetchControl) -> HttpAnswer:
+        """Send one request and read its whole answer; httpx's errors become ours.
+
+        Args:
+            form: Fields of the form.
+            index: Page that is asked for, for the errors.
+            control: The run; its stop keeps a connection from being opened.
+
+        Raises:
+            FetchStopped: The run was stopped.
+            MixpanelError: No complete answer came back.
+        """
+        try:
+            return self._follow(form, control)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error) as error:
+            failure = self._error(error, index)
+        except RuntimeError as error:
+            if not self._http.is_closed:
+                raise
+            failure = ConfigurationError(f"Page {index}: {error} Make a new one.", page=index)
+        # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
+        raise failure
+
+    def _follow(self, form: Form, control: FetchControl) -> HttpAnswer:
+        url = httpx.URL(self._base_url + ENGAGE_PATH, params=self._credentials.scope())
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._send(url, form, control)
+            target = url.join(answer.headers.get("location", "")) if 300 <= answer.status < 400 else url
+            if target == url or not _same_origin(url, target):
+                break
+            url = target
+        return answer
+
+    def _send(self, url: httpx.URL, form: Form, control: FetchControl) -> HttpAnswer:
+        def watch(event: str, info: Mapping[str, Any]) -> None:
+            # Raised anywhere else, it would leave a socket that nobody closes.
+            if event.endswith(".started") and "closed" not in event:
+                control.check()
+            elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
+                each = info["return_value"].get_extra_info("socket")
+                if each is not None:
+                    self._sockets.add(each)
+
+        headers = httpx.Headers({"User-Agent": f"mixpanel-duckdb/{__version__}"})
+        headers.update(self._credentials.headers())
+        headers.update({"Authorization": self._credentials.authorization(), "Accept": "application/json"})
+        with self._http.stream(
+            "POST", url, data=form, headers=headers, follow_redirects=False, extensions={"trace": watch}
+        ) as response:
+            return HttpAnswer(response.status_code, response.headers, _body(response))
+
+    def _error(self, error: Exception, index: int) -> MixpanelError:
+        if isinstance(error, httpx.DecodingError | zlib.error):
+            return UnreadableAnswerError(f"Page {index}: the body could not be decompressed ({error}).", page=index)
+        if is_certificate_error(error):
+            return ConfigurationError(
+                f"The TLS certificate of {self._base_url} is not trusted ({error}). SSL_CERT_FILE names a private CA.",
+                page=index,
+            )
+        if isinstance(error, httpx.UnsupportedProtocol) or not isinstance(error, httpx.TransportError):
+            return ConfigurationError(f"The base URL or a proxy is unusable: {error}.", page=index)
+        detail = str(error) or type(error).__name__
+        return ConnectionFailedError(f"Page {index}: no complete answer from {self._base_url}: {detail}.", page=index)
+
+
+def _body(response: httpx.Response) -> bytes:
+    """Read a whole body and decompress it.
+
+    The usual gzip goes to zlib in one call: off the GIL once, not for each chunk, and into a block of the right size,
+    so that a large body is never held twice. The stream tells that size in its last four bytes; zlib makes more room
+    where they lie. A hook of the caller's HTTP client may have read the answer before.
+    """
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding != "gzip" or response.is_stream_consumed:
+        return response.read()
+    packed = b"".join(response.iter_raw())
+    size = min(int.from_bytes(packed[-4:], "little"), _MOST_DEFLATED * len(packed))
+    return zlib.decompress(packed, zlib.MAX_WBITS | 16, max(1, size)) if packed else b""
+
+
+def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)

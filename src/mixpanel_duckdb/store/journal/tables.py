@@ -1,0 +1,262 @@
+"""The journal: which fetches a database knows, what session they read from, and which of their pages are committed.
+
+``_mixpanel_fetches`` has a row for each fetch, ``_mixpanel_runs`` one for each of its runs, ``_mixpanel_pages`` one for
+each committed or missing page, and ``_mixpanel_queries`` one for each query of the last hour that counts against a
+project's quota. A page's journal row is written by ``ingest`` in the transaction that holds its profiles; that is all
+that resume relies on.
+
+A fetch that is running belongs to one run of one process: see ``ownership``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from typing import Any
+
+import duckdb
+
+from ...errors import DatabaseLockedError, StorageError
+from ...http import utc_now
+from ..database import columns_of, only_row, quote
+from .ownership import Ownership
+from .records import FetchRecord, FetchSpec
+
+__all__ = ["FETCHES", "PAGES", "QUERIES", "RUNS", "Journal", "knows"]
+
+SCHEMA_VERSION = 2
+FETCHES = "_mixpanel_fetches"
+PAGES = "_mixpanel_pages"
+QUERIES = "_mixpanel_queries"
+RUNS = "_mixpanel_runs"
+PREFIX = "_mixpanel_"
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS {FETCHES} (
+    fetch_id VARCHAR, schema_version INTEGER, table_name VARCHAR, staging_table VARCHAR, state VARCHAR,
+    project_id VARCHAR, host VARCHAR, query VARCHAR, as_of_timestamp BIGINT,
+    session_id VARCHAR, total BIGINT, page_size BIGINT, total_pages INTEGER,
+    started_at TIMESTAMP, updated_at TIMESTAMP, owner_pid INTEGER, owner_token VARCHAR, note VARCHAR
+);
+CREATE TABLE IF NOT EXISTS {PAGES} (
+    fetch_id VARCHAR, page_index INTEGER, state VARCHAR, rows BIGINT, bytes BIGINT, error VARCHAR,
+    requested_at TIMESTAMP, received_at TIMESTAMP, committed_at TIMESTAMP, worker VARCHAR,
+    without_distinct_id BIGINT, without_properties BIGINT, unreadable_last_seen BIGINT,
+    replaced_characters BIGINT, flattened_values BIGINT, steps JSON
+);
+CREATE TABLE IF NOT EXISTS {QUERIES} (project_id VARCHAR, host VARCHAR, asked_at TIMESTAMP);
+CREATE TABLE IF NOT EXISTS {RUNS} (
+    fetch_id VARCHAR, owner_token VARCHAR, started_at TIMESTAMP, ended_at TIMESTAMP, note VARCHAR
+);
+"""
+
+
+def knows(cursor: duckdb.DuckDBPyConnection, table: str, column: str = "fetch_id") -> bool:
+    """Whether this database's journal has a table with a column."""
+    return column in columns_of(cursor, table)
+
+
+class Journal:
+    """Reads and writes the journal tables through one cursor, on the thread that owns that cursor."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def exists(self) -> bool:
+        """Whether this database has a journal."""
+        return knows(self._cursor, FETCHES)
+
+    def ensure(self) -> None:
+        """Create the journal tables, or refuse a journal that a newer version wrote."""
+        self._cursor.execute(_SCHEMA)
+        newest = only_row(self._cursor, f"SELECT max(schema_version) FROM {FETCHES}")
+        if newest and newest[0] is not None and newest[0] > SCHEMA_VERSION:
+            raise StorageError(
+                f"This database's journal has schema version {newest[0]}, newer than this package's {SCHEMA_VERSION}; "
+                "upgrade mixpanel-duckdb."
+            )
+        if not knows(self._cursor, PAGES, "steps"):  # a journal of version 1
+            self._cursor.execute(f"ALTER TABLE {PAGES} ADD COLUMN steps JSON")
+            self._cursor.execute(f"UPDATE {FETCHES} SET schema_version = {SCHEMA_VERSION}")
+
+    def records(self, table: str | None = None) -> list[FetchRecord]:
+        """List the fetches, newest first.
+
+        Args:
+            table: Only those for this table.
+        """
+        rows = self._cursor.execute(
+            f"""
+            SELECT f.fetch_id, f.table_name, f.state, f.total_pages, f.total, f.query, f.project_id, f.started_at,
+                   greatest(f.updated_at, p.last_commit), f.staging_table, f.note, f.session_id, f.page_size,
+                   f.as_of_timestamp, f.host, f.owner_token, coalesce(p.last_commit, f.started_at), p.done,
+                   coalesce(p.rows, 0), f.staging_table IN (
+                       SELECT table_name FROM duckdb_tables()
+                       WHERE database_name = current_database() AND schema_name = current_schema())
+            FROM {FETCHES} f LEFT JOIN (
+                SELECT fetch_id, max(committed_at) AS last_commit, list(page_index) AS done, sum(rows) AS rows
+                FROM {PAGES} WHERE state = 'committed' GROUP BY fetch_id) p USING (fetch_id)
+            WHERE $1 IS NULL OR lower(f.table_name) = lower($1) ORDER BY f.started_at DESC
+            """,
+            [table],
+        ).fetchall()
+        return [_record(row) for row in rows]
+
+    def refuse_second_run(self, table: str) -> None:
+        """Raise if another run of this process writes the table.
+
+        Raises:
+            DatabaseLockedError: Names the owner.
+        """
+        rows = self._cursor.execute(
+            f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE lower(table_name) = lower(?) AND state = 'running'",
+            [table],
+        ).fetchall()
+        for pid, token in rows:
+            if Ownership.holds(token):
+                raise DatabaseLockedError(
+                    f"Another run (process {pid}) is fetching into table {table!r} of this database; wait for it or "
+                    "use another table."
+                )
+
+    def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str, token: str) -> str:
+        """Make this run the owner of a fetch, new or taken over, in the caller's transaction.
+
+        Args:
+            spec: What is fetched.
+            fetch_id: The fetch to go on with; ``None`` starts a new one.
+            staging: Its staging table.
+            token: The owner's.
+
+        Returns:
+            The fetch id.
+        """
+        now = utc_now()
+        if fetch_id is None:
+            fetch_id = uuid.uuid4().hex
+            self._cursor.execute(
+                f"INSERT INTO {FETCHES} (fetch_id, schema_version, table_name, staging_table, project_id, host, query, "
+                "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [fetch_id, SCHEMA_VERSION, spec.table, staging, spec.project_id, spec.host, spec.query, now],
+            )
+        self._cursor.execute(
+            f"UPDATE {FETCHES} SET state = 'running', owner_pid = ?, owner_token = ?, updated_at = ?, note = NULL "
+            "WHERE fetch_id = ?",
+            [os.getpid(), token, now, fetch_id],
+        )
+        self._cursor.execute(
+            f"INSERT INTO {RUNS} (fetch_id, owner_token, started_at) VALUES (?, ?, ?)", [fetch_id, token, now]
+        )
+        return fetch_id
+
+    def is_running(self, fetch_id: str, token: str) -> bool:
+        """Whether a fetch is this owner's and not over: a Ctrl-C may come right behind the commit that ended it."""
+        row = only_row(
+            self._cursor,
+            f"SELECT count(*) FROM {FETCHES} WHERE fetch_id = ? AND owner_token = ? AND state = 'running'",
+            [fetch_id, token],
+        )
+        return bool(row and row[0])
+
+    def opened(
+        self, fetch_id: str, *, session_id: str | None, total: int, page_size: int, pages: int, as_of: int | None
+    ) -> None:
+        """Keep what page 0 said: the session, and how many profiles and pages there are."""
+        self._cursor.execute(
+            f"UPDATE {FETCHES} SET session_id = ?, total = ?, page_size = ?, total_pages = ?, as_of_timestamp = ?, "
+            "updated_at = ? WHERE fetch_id = ?",
+            [session_id, total, page_size, pages, as_of, utc_now(), fetch_id],
+        )
+
+    def closed(
+        self, fetch_id: str, *, state: str, note: str | None, pages: list[tuple[int, str, str, str | None]]
+    ) -> None:
+        """Record how a run ended, with state, reason and steps of pages that did not come."""
+        now = utc_now()
+        self._cursor.execute(
+            f"DELETE FROM {PAGES} WHERE fetch_id = ? AND state = 'missing' AND steps IS NULL", [fetch_id]
+        )
+        self._cursor.execute(f"UPDATE {PAGES} SET state = 'left' WHERE fetch_id = ? AND state = 'missing'", [fetch_id])
+        if pages:
+            self._cursor.execute(
+                f"INSERT INTO {PAGES} (fetch_id, page_index, state, error, steps) "
+                "SELECT ?, unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::JSON[])",
+                [fetch_id, *map(list, zip(*pages, strict=True))],
+            )
+        self._cursor.execute(
+            f"UPDATE {RUNS} SET ended_at = ?, note = ? WHERE fetch_id = ? "
+            f"AND owner_token = (SELECT owner_token FROM {FETCHES} WHERE fetch_id = ?)",
+            [now, note, fetch_id, fetch_id],
+        )
+        self._cursor.execute(
+            f"UPDATE {FETCHES} SET state = ?, note = ?, updated_at = ? WHERE fetch_id = ?",
+            [state, note, now, fetch_id],
+        )
+
+    def committed(self, fetch_id: str) -> tuple[tuple[int, int], ...]:
+        """Give index and rows of each committed page."""
+        return tuple(
+            self._cursor.execute(
+                f"SELECT page_index, rows FROM {PAGES} WHERE fetch_id = ? AND state = 'committed' ORDER BY 1",
+                [fetch_id],
+            ).fetchall()
+        )
+
+    def largest_body(self, fetch_id: str) -> int:
+        """Give the bytes of the largest body that is committed, 0 if none is."""
+        row = only_row(self._cursor, f"SELECT max(bytes) FROM {PAGES} WHERE fetch_id = ?", [fetch_id])
+        return int(row[0] or 0) if row else 0
+
+    def odd_rows(self, fetch_id: str) -> tuple[int, ...]:
+        """Sum up the odd rows of the committed pages, in the order of ``OddRows``."""
+        row = only_row(
+            self._cursor,
+            "SELECT sum(without_distinct_id), sum(without_properties), sum(unreadable_last_seen), "
+            f"sum(replaced_characters), sum(flattened_values) FROM {PAGES} WHERE fetch_id = ? AND state = 'committed'",
+            [fetch_id],
+        )
+        return tuple(int(value or 0) for value in row or ())
+
+    def forget_history(self, records: list[FetchRecord]) -> None:
+        """Remove the journal of fetches whose rows have been published and replaced since."""
+        ids = [record.fetch_id for record in records]
+        for table in (PAGES, RUNS, FETCHES):
+            self._cursor.execute(f"DELETE FROM {table} WHERE list_contains($1::VARCHAR[], fetch_id)", [ids])
+
+    def forget(self, records: list[FetchRecord]) -> None:
+        """Remove fetches with their pages and staging tables."""
+        for record in records:
+            self._cursor.execute(f"DROP TABLE IF EXISTS {quote(record.staging_table)}")
+        self.forget_history(records)
+
+
+def _record(row: tuple[Any, ...]) -> FetchRecord:
+    (fetch_id, table, state, total_pages, total, query, project_id, started, updated, staging, note, session,
+     page_size, as_of, host, token, alive, done, rows, staged) = row  # fmt: skip
+    committed = set(done or ())
+    missing = tuple(index for index in range(total_pages or 0) if index not in committed)
+    killed = state == "running" and not Ownership.holds(token)
+    return FetchRecord(
+        fetch_id=fetch_id,
+        table=table,
+        state="incomplete" if killed else state,
+        pages_done=len(committed),
+        pages_missing=missing,
+        total_pages=total_pages,
+        rows=int(rows),
+        expected_rows=total,
+        query=json.loads(query),
+        project_id=project_id,
+        started_at=started,
+        updated_at=updated,
+        resumable=bool(committed and staged) and (killed or state == "incomplete"),
+        staging_table=staging,
+        note="The run was killed." if killed and not note else note,
+        page_size=page_size,
+        as_of_timestamp=as_of,
+        host=host,
+        query_text=query,
+        session_id=session,
+        last_commit=alive,
+    )

@@ -1,0 +1,17 @@
+"""A page becomes rows here: bodies parsed in memory, judged, and committed together with their journal.
+
+Groups of page bodies come in; receipts go out, one for each page. Called by the writer's threads through
+``ProfileStore.writer``.
+
+============  ==================================================================
+``ingest``    ``PageIngest``: a group staged, some groups committed
+``stage``     bodies to rows in memory, counted and judged
+``sql``       the statements that take bodies apart
+``fidelity``  mends the rare text that DuckDB's JSON reader refuses or chokes on
+============  ==================================================================
+"""
+
+from .ingest import PageIngest
+from .stage import PageReceipt, PageWrite, StagedGroup
+
+__all__ = ["PageIngest", "PageReceipt", "PageWrite", "StagedGroup"]

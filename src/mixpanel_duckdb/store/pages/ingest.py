@@ -1,0 +1,124 @@
+"""Page bodies to rows of a staging table, committed together with their journal.
+
+A group of pages goes through two steps, each on a thread and a cursor of its own: one group is parsed while the one
+before it is compressed and written. ``stage`` parses the bodies into a table of an attached in-memory database and
+counts each page there, so that a short or odd one is known before anything is stored. ``commit`` appends the accepted
+pages of one or more groups to the staging table of the file, and to the journal, in one transaction. DuckDB compresses
+what it writes at its own checkpoints; a large transaction starts one, and goes past the write-ahead log (``tuning``).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from ...http import steps_text, utc_now
+from ..database import Database, atomic, quote, storage_errors
+from ..journal import PAGES
+from .stage import Counted, PageReceipt, PageWrite, StagedGroup, Stager
+
+__all__ = ["PageIngest"]
+
+# The database's, its store's, and three here.
+_CONNECTIONS = 5
+
+
+class PageIngest:
+    """Stores pages in one staging table; one thread may call ``stage`` while another calls ``commit``.
+
+    Args:
+        database: Where to write.
+        fetch_id: The fetch in the journal.
+        staging: The staging table's name.
+    """
+
+    def __init__(self, database: Database, fetch_id: str, staging: str) -> None:
+        self._fetch_id = fetch_id
+        self._staging = staging
+        self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
+        self._groups = 0
+        self._room = ExitStack()
+        with storage_errors("attach a database in memory"):
+            self._owner = database.cursor()
+            self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
+            self._stager = Stager(database.cursor())
+            self._cursor = database.cursor()
+            self._tuning = database.tuning
+            self._room.enter_context(self._tuning.room())
+
+    def close(self) -> None:
+        """Give back the cursors and the memory."""
+        with storage_errors("detach the database in memory"), self._room:
+            self._stager.close()
+            self._cursor.close()
+            self._owner.execute(f"DETACH {self._memory}")
+            self._owner.close()
+
+    def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
+        """Parse a group of pages into memory and judge each of them.
+
+        Args:
+            pages: At least one page, each index at most once.
+
+        Raises:
+            StorageError: DuckDB refuses for another reason than the bodies.
+        """
+        self._groups += 1
+        table = f"{self._memory}.group_{self._groups}"
+        with storage_errors(f"read page {_indices(pages)}"):
+            return self._tuning.with_room(lambda: self._stager.stage(pages, table))
+
+    def commit(self, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
+        """Store the accepted pages of some groups, rows and journal in one transaction.
+
+        Returns:
+            A receipt for each page of each group: committed, or refused with the reason.
+
+        Raises:
+            StorageError: DuckDB or the disk refused; none of these pages is committed.
+        """
+        filled = [group for group in groups if group.accepted]
+        with storage_errors(f"store page {_indices([page for group in filled for page in group.accepted])}"):
+            if filled:
+                size = sum(group.size for group in filled)
+                with self._tuning.transaction(self._cursor, size, connections=_CONNECTIONS):
+                    self._tuning.with_room(lambda: self._append(filled))
+            for group in groups:
+                self._cursor.execute(f"DROP TABLE {group.table}")
+        return tuple(receipt for group in groups for receipt in group.receipts)
+
+    def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:
+        """Stage and commit at once, for whoever has one thread only."""
+        return self.commit([self.stage(pages)])
+
+    def _append(self, groups: Sequence[StagedGroup]) -> None:
+        rows = " UNION ALL ".join(_rows(group) for group in groups)
+        entries = [self._entry(page, group.counted[page.page.index]) for group in groups for page in group.accepted]
+        marks = f"({', '.join('?' * len(entries[0]))})"
+        with atomic(self._cursor):
+            self._cursor.execute(f"INSERT INTO {quote(self._staging)} {rows}")
+            self._cursor.execute(
+                f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
+                [value for entry in entries for value in entry],
+            )
+
+    def _entry(self, write: PageWrite, found: Counted) -> list[object]:
+        """The journal row of a page, in the order of its columns."""
+        return [
+            self._fetch_id, write.page.index, "committed", found.rows, found.size, None,
+            write.requested_at, write.received_at, utc_now(), write.worker, found.without_distinct_id,
+            found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened,
+            steps_text(write.steps),
+        ]  # fmt: skip
+
+
+def _rows(group: StagedGroup) -> str:
+    """The query for a group's accepted rows."""
+    wanted = [page.page.index for page in group.accepted]
+    only = f" WHERE page IN ({', '.join(map(str, wanted))})" if len(wanted) < len(group.pages) else ""
+    return f"SELECT distinct_id, properties, last_seen FROM {group.table}{only}"
+
+
+def _indices(pages: Sequence[PageWrite]) -> str:
+    return ", ".join(str(each.page.index) for each in pages) or "none"

@@ -1,0 +1,66 @@
+"""Turns at the interpreter's lock are short while pages are on their way, and what they were before afterwards."""
+
+import sys
+import threading
+
+import pytest
+
+from mixpanel_duckdb.fetch.turns import SHORT_TURNS
+from store.storing import fetch_rows
+
+ROWS = [b'{"$distinct_id": "%d", "$properties": {}}' % number for number in range(30)]
+
+
+@pytest.fixture(autouse=True)
+def interval():
+    before = sys.getswitchinterval()
+    yield before
+    sys.setswitchinterval(before)
+
+
+def test_a_run_has_short_turns_and_gives_them_back(interval):
+    seen = []
+    fetch_rows(ROWS, page_size=10, on_batch_complete=lambda _: seen.append(sys.getswitchinterval()))
+    assert seen == [pytest.approx(0.0002)] * 3
+    assert sys.getswitchinterval() == interval
+
+
+def test_a_run_that_fails_gives_them_back(interval):
+    def fail(_):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        fetch_rows(ROWS, page_size=10, on_batch_complete=fail)
+    assert sys.getswitchinterval() == interval
+
+
+def test_the_last_run_of_several_gives_them_back(interval):
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with SHORT_TURNS:
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with SHORT_TURNS:
+        thread.start()
+        entered.wait(10)
+    assert sys.getswitchinterval() == pytest.approx(0.0002)
+    leave.set()
+    thread.join(10)
+    assert sys.getswitchinterval() == interval
+
+
+def test_what_the_process_sets_meanwhile_stays():
+    with SHORT_TURNS:
+        sys.setswitchinterval(0.002)
+    assert sys.getswitchinterval() == pytest.approx(0.002)
+
+
+def test_turns_that_are_shorter_already_stay_as_they_are():
+    sys.setswitchinterval(0.0001)
+    short = sys.getswitchinterval()
+    with SHORT_TURNS:
+        assert sys.getswitchinterval() == short
+    assert sys.getswitchinterval() == short

@@ -1,0 +1,290 @@
+"""G2 and G3: rows and journal commit together, and a fetch goes on where it stopped."""
+
+import threading
+from datetime import datetime, timedelta
+
+import duckdb
+import pytest
+
+from mixpanel_duckdb import DatabaseLockedError, ProfileStore, QueryError, StorageError
+from mixpanel_duckdb.engage.page import EngagePage
+from mixpanel_duckdb.store import FetchSpec, PageWrite
+from store.storing import SPEC, fill, opened, page, publish, rows_of
+
+
+@pytest.fixture
+def connection():
+    with duckdb.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(connection):
+    with ProfileStore(connection) as store:
+        yield store
+
+
+def staging_tables(connection):
+    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'").fetchall()
+    return {name for (name,) in found}
+
+
+def counts(connection, fetch):
+    rows = connection.execute(f'SELECT count(*) FROM "{fetch.staging}"').fetchone()[0]
+    return rows, connection.execute("SELECT count(*) FROM _mixpanel_pages").fetchone()[0]
+
+
+def age(connection, seconds):
+    """Make everything in the journal older."""
+    connection.execute(f"UPDATE _mixpanel_fetches SET updated_at = updated_at - to_seconds({seconds})")
+    connection.execute(f"UPDATE _mixpanel_pages SET committed_at = committed_at - to_seconds({seconds})")
+
+
+def test_a_group_is_committed_with_its_journal(connection, store):
+    with opened(store, total=5, page_size=2) as (fetch, writer):
+        receipts = writer.write([page(1, "c", "d", expected_rows=2, worker="w1"), page(0, "a", "b")])
+        assert [(each.index, each.rows, each.problem) for each in receipts] == [(1, 2, None), (0, 2, None)]
+        assert [row.distinct_id for row in rows_of(connection, fetch.staging)] == ["c", "d", "a", "b"]
+        journal = connection.execute(
+            "SELECT page_index, state, rows, bytes, worker, committed_at IS NOT NULL FROM _mixpanel_pages ORDER BY 1"
+        ).fetchall()
+        size = len(page(1, "c", "d").page.body)
+        assert journal == [(0, "committed", 2, size, None, True), (1, "committed", 2, size, "w1", True)]
+        (record,) = store.fetches()
+        assert (record.pages_done, record.pages_missing, record.rows, record.state) == (2, (2,), 4, "running")
+
+
+@pytest.mark.parametrize("table", ["_mixpanel_pages", "staging"])
+def test_a_write_that_fails_in_the_middle_leaves_neither_rows_nor_journal(connection, store, table):
+    with opened(store) as (fetch, writer):
+        writer.write([page(0, "a")])
+        name = fetch.staging if table == "staging" else table
+        connection.execute(f'ALTER TABLE "{name}" ADD COLUMN unexpected INTEGER')
+        with pytest.raises(StorageError, match="Could not store page 1"):
+            writer.write([page(1, "b")])
+        assert counts(connection, fetch) == (1, 1)
+        connection.execute(f'ALTER TABLE "{name}" DROP COLUMN unexpected')
+        assert writer.write([page(1, "b")])[0].problem is None
+        assert counts(connection, fetch) == (2, 2)
+
+
+def test_a_page_that_is_short_or_unreadable_is_refused_and_its_neighbours_are_stored(connection, store):
+    with opened(store, total=5) as (fetch, writer):
+        broken = page(2, "x")
+        broken = type(broken)(type(broken.page)(2, broken.page.body[:-30]))
+        receipts = writer.write([page(0, "a", expected_rows=1), page(1, "b", expected_rows=3), broken])
+        assert receipts[0].problem is None
+        assert receipts[1].problem == "it has 1 profiles instead of 3"
+        assert receipts[2].problem.startswith("the rows are not valid JSON")
+        assert counts(connection, fetch) == (1, 1)
+        assert writer.write([page(1, "b", expected_rows=3, last_try=True)])[0].problem is None
+        assert [row.distinct_id for row in rows_of(connection, fetch.staging)] == ["a", "b"]
+
+
+def test_a_group_in_which_every_page_is_refused_writes_nothing(connection, store):
+    with opened(store) as (fetch, writer):
+        assert writer.write([page(0, "a", expected_rows=9)])[0].problem
+        assert counts(connection, fetch) == (0, 0)
+
+
+def test_one_group_is_staged_while_another_is_committed(connection, store):
+    with opened(store, total=40) as (fetch, writer):
+        staged = [writer.stage([page(0, "p0")])]
+        errors = []
+
+        def commit():
+            try:
+                writer.commit([staged.pop()])
+            except BaseException as error:
+                errors.append(error)
+
+        for index in range(1, 40):
+            thread = threading.Thread(target=commit)
+            thread.start()
+            group = writer.stage([page(index, f"p{index}")])
+            thread.join()
+            staged.append(group)
+        writer.commit([staged.pop()])
+        assert errors == []
+        assert counts(connection, fetch) == (40, 40)
+
+
+def test_an_interrupted_fetch_goes_on_with_its_session_and_its_pages(connection, store):
+    with opened(store, total=3) as (fetch, writer):
+        writer.write([page(2, "c"), page(0, "a")])
+    store.leave(fetch, note="a page failed", missing=[(1, "502")])
+    (record,) = store.fetches()
+    assert (record.state, record.resumable, record.note, record.pages_missing) == (
+        "incomplete",
+        True,
+        "a page failed",
+        (1,),
+    )
+    assert connection.execute("SELECT page_index, error FROM _mixpanel_pages WHERE state='missing'").fetchall() == [
+        (1, "502")
+    ]
+    again = store.begin(SPEC)
+    assert (again.fetch_id, again.staging, again.session_id, again.total, again.page_size) == (
+        fetch.fetch_id, fetch.staging, "s", 3, 1,
+    )  # fmt: skip
+    assert again.committed == ((0, 1), (2, 1))
+    writer = store.writer(again)
+    writer.write([page(1, "b")])
+    writer.close()
+    publish(store, again)
+    assert sorted(row.distinct_id for row in rows_of(connection)) == ["a", "b", "c"]
+    (record,) = store.fetches()
+    assert (record.state, record.pages_missing, record.resumable, record.note) == ("complete", (), False, None)
+    assert staging_tables(connection) == set()
+
+
+def test_a_killed_run_is_taken_over(tmp_path):
+    path = str(tmp_path / "killed.duckdb")
+    with ProfileStore(path) as store, opened(store, total=2) as (_, writer):
+        writer.write([page(0, "a")])
+        # As another process would find it: the owner's token is nobody's.
+        with duckdb.connect(path) as connection:
+            connection.execute("UPDATE _mixpanel_fetches SET owner_token = 'of a process that is gone'")
+        (record,) = store.fetches()
+        assert (record.state, record.resumable, record.note) == ("incomplete", True, "The run was killed.")
+        assert store.begin(SPEC).committed == ((0, 1),)
+
+
+def test_two_runs_of_one_process_never_write_one_table(connection, store):
+    with opened(store):
+        with pytest.raises(DatabaseLockedError, match="Another run"):
+            store.begin(SPEC)
+        with ProfileStore(connection) as other, pytest.raises(DatabaseLockedError, match="'Profiles'"):
+            other.begin(FetchSpec("Profiles", "{}"))
+        store.leave(store.begin(FetchSpec("others", "{}")), note=None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FetchSpec("profiles", '{"where":"x"}', SPEC.project_id, SPEC.host),
+        FetchSpec("profiles", "{}", "2", SPEC.host),
+        FetchSpec("profiles", "{}", SPEC.project_id, "https://elsewhere"),
+        FetchSpec("others", "{}", SPEC.project_id, SPEC.host),
+    ],
+)
+def test_only_the_very_same_fetch_is_gone_on_with(connection, store, other):
+    with opened(store) as (fetch, writer):
+        writer.write([page(0, "a")])
+    store.leave(fetch, note=None)
+    started = store.begin(other)
+    assert (started.committed, started.session_id) == ((), None)
+    assert staging_tables(connection) == {fetch.staging, started.staging}
+    store.leave(started, note=None)
+    assert store.begin(SPEC).committed == ((0, 1),)
+
+
+def test_without_resume_the_same_fetch_starts_over_and_leaves_nothing_behind(connection, store):
+    with opened(store) as (fetch, writer):
+        writer.write([page(0, "a")])
+    store.leave(fetch, note=None)
+    started = store.begin(SPEC, resume=False)
+    assert started.committed == ()
+    assert staging_tables(connection) == {started.staging}
+    assert len(store.fetches()) == 1
+
+
+def test_a_fetch_whose_session_is_too_old_is_not_gone_on_with_and_is_cleaned_up(connection, store):
+    other = FetchSpec("profiles", '{"where":"x"}')
+    for spec in (SPEC, other):
+        with opened(store, spec) as (fetch, writer):
+            writer.write([page(0, "a")])
+        store.leave(fetch, note=None)
+    age(connection, 3700)
+    assert all(datetime.now() - record.updated_at > timedelta(hours=-24) for record in store.fetches())
+    started = store.begin(SPEC)
+    assert started.committed == ()
+    assert staging_tables(connection) == {started.staging}
+    store.leave(started, note=None)
+
+
+def test_an_older_session_is_trusted_if_the_caller_says_so(connection, store):
+    with opened(store) as (fetch, writer):
+        writer.write([page(0, "a")])
+    store.leave(fetch, note=None)
+    age(connection, 3700)
+    assert store.begin(SPEC, resume_max_age=4000).fetch_id == fetch.fetch_id
+
+
+def test_a_fetch_without_a_committed_page_is_not_gone_on_with(connection, store):
+    store.leave(store.begin(SPEC), note="401")
+    assert not store.fetches()[0].resumable
+    assert store.begin(SPEC).session_id is None
+    assert len(store.fetches()) == len(staging_tables(connection)) == 1
+
+
+def test_starting_over_drops_the_rows_and_frees_the_table_for_the_same_run(connection, store):
+    with opened(store) as (fetch, writer):
+        writer.write([page(0, "a")])
+    started = store.restart(fetch)
+    assert (started.fetch_id != fetch.fetch_id, started.committed) == (True, ())
+    assert staging_tables(connection) == {started.staging}
+    assert connection.execute("SELECT count(*) FROM _mixpanel_pages").fetchone() == (0,)
+    store.leave(started, note=None)
+    assert store.begin(SPEC)
+
+
+def test_the_journal_keeps_one_complete_fetch_a_table(connection, store):
+    for _ in range(3):
+        fill(store, [page(0, "a")], if_exists="replace")
+    assert [record.state for record in store.fetches()] == ["complete"]
+    assert connection.execute("SELECT count(*) FROM _mixpanel_pages").fetchone() == (1,)
+
+
+def test_a_journal_of_a_newer_version_is_refused_and_left_alone(connection, store):
+    fill(store, [page(0, "a")])
+    connection.execute("UPDATE _mixpanel_fetches SET schema_version = 99")
+    with pytest.raises(StorageError, match=r"schema version 99.*upgrade mixpanel-duckdb"):
+        store.begin(FetchSpec("others", "{}"))
+    assert staging_tables(connection) == set()
+
+
+@pytest.mark.parametrize("name", ["_mixpanel_pages", "_MIXPANEL_mine", "", " "])
+def test_the_journals_names_are_refused(store, name):
+    with pytest.raises(QueryError, match="cannot be a table's name"):
+        store.begin(FetchSpec(name, "{}"))
+
+
+def test_queries_of_the_last_hour_are_counted_for_each_project(connection, store):
+    assert store.queries_last_hour("1", "h") == 0
+    store.count_queries("1", "h", 3)
+    store.count_queries("2", "h")
+    store.count_queries("1", "other")
+    assert store.queries_last_hour("1", "h") == 3
+    connection.execute("UPDATE _mixpanel_queries SET asked_at = asked_at - INTERVAL 61 MINUTE")
+    assert store.queries_last_hour("1", "h") == 0
+    connection.execute("UPDATE _mixpanel_queries SET asked_at = asked_at - INTERVAL 1 DAY")
+    store.count_queries("1", "h")
+    assert connection.execute("SELECT count(*) FROM _mixpanel_queries").fetchone() == (1,)
+
+
+def test_a_record_is_told_in_plain_values_without_the_session(store):
+    with opened(store):
+        (record,) = store.fetches("profiles")
+        told = record.to_dict()
+    assert "session_id" not in told
+    assert "'s'" not in repr(record)
+    assert told["pages_missing"] == [0, 1]
+    assert datetime.fromisoformat(told["started_at"]).utcoffset() == timedelta(0)
+    assert store.fetches("nobody's") == []
+
+
+def test_a_session_ages_from_its_last_committed_page_not_from_the_last_run(tmp_path):
+    spec = FetchSpec("profiles", "{}")
+    with ProfileStore(tmp_path / "a.duckdb") as store:
+        fetch = store.opened(store.begin(spec), session_id="s", total=2, page_size=1)
+        writer = store.writer(fetch)
+        writer.write([PageWrite(EngagePage.from_body(0, b'{"results":[{"$distinct_id":"a"}],"total":2}'), 1)])
+        writer.close()
+        store.leave(fetch, note="stopped")
+        again = store.begin(spec)
+        assert again.committed == ((0, 1),)
+        store.leave(again, note="a run that brought nothing")
+        with duckdb.connect(str(tmp_path / "a.duckdb")) as other:
+            other.execute("UPDATE _mixpanel_pages SET committed_at = committed_at - INTERVAL 2 HOURS")
+        assert store.begin(spec).committed == ()
