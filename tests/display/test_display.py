@@ -256,7 +256,7 @@ def test_what_tqdm_warns_of_in_a_notebook_is_not_the_users_problem():
         sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
         sys.modules["ipywidgets"] = None
         from mixpanel_duckdb.display import progress_display
-        from mixpanel_duckdb.progress import FetchPlan
+        from mixpanel_duckdb.results import FetchPlan
         bar = progress_display("auto", heard=False)
         bar.planned(FetchPlan("profiles", 2, 20, 0, 0, 5))
         bar.close()

@@ -10,8 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from ..store import ProfileStore, connecting, storage_errors
-from ..store import Kind, TypedProperty, make_typed
+from ..store import Kind, ProfileStore, TypedProperty, connecting, make_typed, storage_errors
 from ..text import grid, note, share_text
 from .frames import Readable
 
