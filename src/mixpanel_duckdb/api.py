@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .accounts import AnyCredentials, Credentials
 from .display import Progress
-from .engage import MixpanelClient, ProfileFilters, ProfileQuery, SessionPages
+from .engage import Announcement, MixpanelClient, ProfileFilters, ProfileQuery
 from .errors import QueryError
 from .fetch import BatchCallback, ParallelProfileFetcher
+from .http import HOURLY_QUOTA, MAX_IN_FLIGHT
 from .results import FetchObserver, ParallelProfileFetchResult
 from .store import FetchRecord, IfExists, ProfileStore
 from .timeline import Timeline, timeline_of
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from .store import AnyDatabase
 
 __all__ = ["FetchEstimate", "fetch_profiles", "fetch_timeline", "list_fetches", "plan_fetch"]
-
-HOURLY_QUOTA = 60
 
 
 def fetch_profiles(
@@ -130,7 +129,7 @@ class FetchEstimate:
     @property
     def parallel_seconds(self) -> float:
         """Time the pages would take five at a time, if each takes as long as this one did."""
-        return self.request_seconds * (1 + -(-(self.total_pages - 1) // 5))
+        return self.request_seconds * (1 + -(-(self.total_pages - 1) // MAX_IN_FLIGHT))
 
     def to_dict(self) -> dict[str, Any]:
         """Give every field as plain values, ready for JSON."""
@@ -140,7 +139,7 @@ class FetchEstimate:
         """Say in a few lines what the fetch would be and what the limits mean for it."""
         lines = [
             f"{self.expected_rows:,} profiles in {self.total_pages:,} pages of {self.page_size:,}.",
-            f"This page took {self.request_seconds:.2f} s; five at a time, all pages take about "
+            f"This page took {self.request_seconds:.2f} s; {MAX_IN_FLIGHT} at a time, all pages take about "
             f"{self.parallel_seconds:,.0f} s.",
             f"Mixpanel publishes {self.hourly_quota} queries an hour. A fetch is one such query by what Mixpanel's own "
             "client says of session pages",
@@ -191,8 +190,8 @@ def plan_fetch(
         started = time.monotonic()
         page = client.fetch_page(0, query)
         seconds = time.monotonic() - started
-    session = SessionPages.opened_by(page)
-    return FetchEstimate(session.total, session.page_size, session.pages, seconds, recent)
+    announced = Announcement.opened_by(page)
+    return FetchEstimate(announced.total, announced.page_size, announced.pages, seconds, recent)
 
 
 def list_fetches(database: AnyDatabase) -> list[FetchRecord]:

@@ -4,10 +4,10 @@
 
     MixpanelError
     ├── ConfigurationError          missing or contradictory settings            exit 3
-    │   └── CredentialsError        the server or the environment refused them   exit 3
+    │   └── CredentialsError        401, 403, 407, or missing in the environment exit 3
     ├── QueryError                  the query cannot be asked (also ValueError)  exit 2
     ├── EngageError                 an answer that is not a page                 exit 1
-    │   ├── RequestRejectedError    400, 402, 403, 404: the server's own words
+    │   ├── RequestRejectedError    400, 402, 404: the server's own words
     │   │   └── SessionLostError    the server no longer knows the session
     │   ├── RateLimitError          429, or a wait longer than allowed           exit 4
     │   ├── ServerError             5xx
@@ -133,7 +133,7 @@ class EngageError(MixpanelError):
 
 
 class RequestRejectedError(EngageError):
-    """The server refuses the request itself (400, 402, 403, 404); sending it again is no use."""
+    """The server refuses the request itself (400, 402, 404); sending it again is no use."""
 
     code = "request_rejected"
 

@@ -12,7 +12,7 @@ from mixpanel_duckdb.http.control import FetchControl
 def goes_ahead(budget: ByteBudget, index: int) -> bool:
     """Whether a page gets its room without waiting: whoever would wait under a stopped control is sent away."""
     control = FetchControl()
-    control.stop()
+    control.stop.ask()
     try:
         budget.reserve(index, control)
     except FetchStopped:
@@ -78,7 +78,7 @@ def test_a_thread_that_is_held_back_goes_on_with_room_and_ends_with_a_stop(wake)
     if wake == "release":
         budget.release(0)
     else:
-        control.stop()
+        control.stop.ask()
     thread.join(10)
     assert ends == [wake]
 

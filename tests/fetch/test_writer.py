@@ -49,7 +49,7 @@ def test_large_pages_that_wait_are_parsed_one_by_one_and_committed_together_up_t
 def test_small_pages_that_wait_share_one_group():
     sink, errors = Sink(), []
     writer = Writer(sink, 10, on_written=lambda *_: None, on_end=errors.append)
-    assert all(writer._pages.put_nowait(PageWrite(EngagePage(index, b"{}"))) is None for index in range(8))
+    assert all(writer.put(PageWrite(EngagePage(index, b"{}"))) for index in range(8))
     sink.go.set()
     writer.start()
     writer.finish()

@@ -13,10 +13,15 @@ import mixpanel_duckdb as md
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.http.retry import RetryPolicy
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
-from mixpanel_duckdb.store import FetchSpec, OpenFetch, PageReceipt, PageWrite, ProfileStore
+from mixpanel_duckdb.store import FetchSpec, OpenFetch, PageIngest, PageReceipt, PageWrite, ProfileStore
 
 SPEC = FetchSpec("profiles", "{}", "1", "http://127.0.0.1")
 QUICK = RetryPolicy(attempts=2, first_delay=0.01, longest_delay=0.02)
+
+
+def put(sink: PageIngest, pages: Sequence[PageWrite]) -> Sequence[PageReceipt]:
+    """Stage pages and commit them at once."""
+    return sink.commit([sink.stage(pages)])
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def fill(
 ) -> OpenFetch:
     """A whole fetch, from begin to publish."""
     with opened(store, spec, total=len(pages), if_exists=if_exists) as (fetch, writer):
-        writer.write(pages)
+        put(writer, pages)
     publish(store, fetch, if_exists)
     return fetch
 
@@ -83,7 +88,7 @@ def store_body(body: bytes, store: ProfileStore | None = None) -> tuple[PageRece
     connection = duckdb.connect()
     try:
         with ProfileStore(connection) as own, opened(own, total=1) as (fetch, writer):
-            (receipt,) = writer.write([PageWrite(EngagePage.from_body(0, body))])
+            (receipt,) = put(writer, [PageWrite(EngagePage.from_body(0, body))])
             return receipt, rows_of(connection, fetch.staging), own.odd_rows(fetch)
     finally:
         connection.close()

@@ -8,7 +8,7 @@ from mixpanel_duckdb import ProfileStore, StorageError, TableExistsError, Unsuit
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, PageWrite
-from store.storing import SPEC, body_of, fetch_rows, fill, opened, page, publish, rows_of
+from store.storing import SPEC, body_of, fetch_rows, fill, opened, page, publish, put, rows_of
 
 JOURNAL = {f"_mixpanel_{name}" for name in ("fetches", "runs", "pages", "queries")}
 OLD = b'{"$distinct_id":"old","$properties":{}}'
@@ -56,7 +56,7 @@ def test_an_existing_table_without_a_choice_is_refused_before_anything_is_asked(
 
 def test_a_table_that_came_into_being_meanwhile_is_refused_at_the_end(connection, store):
     with opened(store, total=1) as (fetch, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
     connection.execute("CREATE TABLE profiles AS SELECT 1 AS mine")
     with pytest.raises(TableExistsError):
         publish(store, fetch)
@@ -104,7 +104,7 @@ def test_replace_swaps_a_table_of_any_shape_but_no_view(connection, store):
 def test_merge_updates_what_exists_and_inserts_the_rest_in_one_transaction(connection, store):
     fill(store, [page(0, "a", "b"), page(1, "c")])
     with opened(store, total=2, if_exists="merge") as (fetch, writer):
-        writer.write([page(0, "b", seen="2026-02-02T00:00:00"), page(1, "d")])
+        put(writer, [page(0, "b", seen="2026-02-02T00:00:00"), page(1, "d")])
         assert sorted(names(connection)) == ["a", "b", "c"]
         with connection.cursor() as reader:
             reader.execute("BEGIN").execute("SELECT count(*) FROM profiles").fetchall()
@@ -186,7 +186,7 @@ def test_the_newest_last_seen_wins_else_the_first(connection):
     ]  # fmt: skip
     with ProfileStore(connection) as store, opened(store, total=3) as (fetch, writer):
         for index in range(3):
-            writer.write([PageWrite(EngagePage.from_body(index, body_of(rows[index * 5 : index * 5 + 5], index)))])
+            put(writer, [PageWrite(EngagePage.from_body(index, body_of(rows[index * 5 : index * 5 + 5], index)))])
         staged = store.staged(fetch)
         assert (staged.rows, staged.distinct, staged.duplicates) == (14, 8, 6)
         publish(store, fetch)
@@ -214,7 +214,7 @@ def test_repeated_profiles_are_counted_in_the_result(connection):
 def test_a_refused_publication_changes_nothing(connection, store):
     fill(store, [page(0, "a")])
     with opened(store, total=1, if_exists="merge") as (fetch, writer):
-        writer.write([page(0, "b")])
+        put(writer, [page(0, "b")])
     connection.execute("ALTER TABLE profiles ADD COLUMN more INTEGER")
     with pytest.raises(StorageError, match="its columns are not"):
         publish(store, fetch, "merge")

@@ -25,7 +25,6 @@ from .text import result_text
 
 __all__ = ["profiles"]
 
-MOST_WORKERS = 5
 _INCOMPLETE = 4
 _EPILOG = """\b
 Examples:
@@ -121,6 +120,8 @@ def _workers(workers: int | None, parallel: bool, talk: Talk) -> int | None:
         return None
     if not parallel and workers > 1:
         raise click.UsageError("--workers goes with --parallel; --no-parallel fetches one page at a time.")
-    if workers > MOST_WORKERS:
-        talk.warn(f"--workers {workers} is capped at {MOST_WORKERS}, the requests that a project may have at a time.")
-    return min(workers, MOST_WORKERS)
+    from ..http import MAX_IN_FLIGHT  # noqa: PLC0415 - --help needs no httpx
+
+    if workers > MAX_IN_FLIGHT:
+        talk.warn(f"--workers {workers} is capped at {MAX_IN_FLIGHT}, the requests that a project may have at a time.")
+    return min(workers, MAX_IN_FLIGHT)

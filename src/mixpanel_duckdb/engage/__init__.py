@@ -9,14 +9,13 @@ knows what a page looks like.
 ``forms``         filters in the server's own spelling
 ``page``          one page as it travels, and what makes it readable
 ``announcement``  what page 0 announces of a result, and what every page must then look like
-``reader``        one page, however many requests it takes
 ``readahead``     the pages of a result fetched ahead of whoever takes them in order
 ``stream``        all profiles of a query, one after the other
 ``client``        ``MixpanelClient``: the face of the room
 ================  ============================================================================
 """
 
-from .announcement import ROUNDS, UNREADABLE_TRIES, SessionPages, row_oddity
+from .announcement import ROUNDS, UNREADABLE_TRIES, Announcement, row_oddity
 from .client import MixpanelClient
 from .page import EngagePage, page_count, pieces
 from .query import ProfileFilters, ProfileQuery
@@ -24,11 +23,11 @@ from .query import ProfileFilters, ProfileQuery
 __all__ = [
     "ROUNDS",
     "UNREADABLE_TRIES",
+    "Announcement",
     "EngagePage",
     "MixpanelClient",
     "ProfileFilters",
     "ProfileQuery",
-    "SessionPages",
     "page_count",
     "pieces",
     "row_oddity",

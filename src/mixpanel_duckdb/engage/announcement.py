@@ -1,4 +1,4 @@
-"""What page 0 promises of a result, and so what every page of it must look like.
+"""What page 0 announces of a result, and so what every page of it must look like.
 
 The rules are used twice: by a download into a store, and by an export that yields profiles.
 """
@@ -11,7 +11,7 @@ from typing import Self
 from ..errors import UnreadableAnswerError
 from .page import EngagePage, page_count
 
-__all__ = ["ROUNDS", "UNREADABLE_TRIES", "SessionPages", "row_oddity"]
+__all__ = ["ROUNDS", "UNREADABLE_TRIES", "Announcement", "row_oddity"]
 
 # A page that is odd is fetched so many times in all, one whose rows nobody can read a few times more.
 ROUNDS = 2
@@ -19,8 +19,8 @@ UNREADABLE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class SessionPages:
-    """What page 0 promised.
+class Announcement:
+    """What page 0 said of the result.
 
     Args:
         session_id: Sent with each page.
@@ -36,14 +36,14 @@ class SessionPages:
 
     @classmethod
     def opened_by(cls, first: EngagePage) -> Self:
-        """Read the promise from page 0.
+        """Read it from page 0.
 
         Raises:
             UnreadableAnswerError: It has no total.
 
         Example:
             >>> body = b'{"page":0,"page_size":10,"results":[],"session_id":"s","total":21}'
-            >>> SessionPages.opened_by(EngagePage.from_body(0, body)).pages
+            >>> Announcement.opened_by(EngagePage.from_body(0, body)).pages
             3
         """
         if first.total is None:
@@ -63,7 +63,7 @@ class SessionPages:
         """Rows that a page must have.
 
         Example:
-            >>> SessionPages("s", 2001, 1000).expected_rows(2)
+            >>> Announcement("s", 2001, 1000).expected_rows(2)
             1
         """
         return max(0, min(self.page_size, self.total - index * self.page_size))

@@ -1,21 +1,32 @@
 """``MixpanelClient``: pages of the Engage API, and all profiles of a query, for whoever wants them as dicts.
 
-``query_engage_page`` and ``export_profiles`` decode what ``fetch_page`` returns; the fetcher takes that as it is. How a
-page is read, through retries and limits, is the ``reader``'s; how one request is sent, the ``transport``'s.
+``query_engage_page`` and ``export_profiles`` decode what ``fetch_page`` returns; the fetcher takes that as it is. How
+often a request is sent, and when, is the business of ``http``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..accounts import AnyCredentials, Credentials, resolve_base_url, signer_for
-from ..http import DEFAULT_TIMEOUT, FetchControl, RateLimiter, RetryPolicy, Transport, capped_workers
+from ..errors import MixpanelError
+from ..http import (
+    DEFAULT_TIMEOUT,
+    Exchange,
+    FetchControl,
+    HttpAnswer,
+    RateLimiter,
+    RetryPolicy,
+    Transport,
+    capped_workers,
+    error_for,
+)
 from .page import EngagePage
 from .query import ProfileFilters, ProfileQuery
 from .readahead import ReadAhead
-from .reader import PageReader
 from .stream import profile_stream
 
 if TYPE_CHECKING:
@@ -65,7 +76,7 @@ class MixpanelClient:
         self.base_url = resolve_base_url(base_url, signer.region, allow_http=allow_http)
         self.rate_limiter = rate_limiter or RateLimiter()
         self._transport = Transport(self.base_url, signer, timeout=timeout, http_client=http_client)
-        self._reader = PageReader(self._transport, signer, retry=retry or RetryPolicy(), rate_limiter=self.rate_limiter)
+        self._exchange = Exchange(self._transport, signer, retry=retry or RetryPolicy(), rate_limiter=self.rate_limiter)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -159,8 +170,23 @@ class MixpanelClient:
             FetchStopped: The run was stopped.
             MixpanelError: What the last answer means, once the policy gives up.
         """
-        return self._reader.read(index, query, session_id, control or FetchControl())
+        return self._exchange.ask(
+            query.form(index, session_id),
+            partial(self._page, index),
+            page=index,
+            in_session=bool(session_id),
+            control=control or FetchControl(),
+        )
 
     def abort(self) -> None:
         """Cut every read that is under way on this client; its next request opens a new connection."""
         self._transport.abort()
+
+    def _page(self, index: int, answer: HttpAnswer) -> EngagePage:
+        """Read an answer; a gateway that echoes the request must not get a secret into an error text."""
+        redacted = self.credentials.redacted
+        if answer.status != 200:
+            raise error_for(answer.status, answer.headers, redacted(answer.body), index)
+        with suppress(MixpanelError):
+            return EngagePage.from_body(index, answer.body)
+        return EngagePage.from_body(index, redacted(answer.body))

@@ -1,7 +1,7 @@
 """What is asked: every filter of the Engage Query API, checked once, before any request.
 
-The rules and the wire forms are those of section 2 of the project's notes on the server (Mixpanel's OpenAPI file,
-``openapi/query.openapi.yaml`` in github.com/mixpanel/docs, and clients that run against it).
+The rules and the server's forms are those of Mixpanel's OpenAPI file (``openapi/query.openapi.yaml`` in
+github.com/mixpanel/docs) and of clients that run against it.
 """
 
 from __future__ import annotations
@@ -208,6 +208,16 @@ class ProfileQuery(BaseModel):
             wire["filter_by_cohort"] = compact(cohort)
             wire["include_all_users"] = bool(self.include_all_users)
         return {name: value for name, value in wire.items() if value is not None}
+
+    def form(self, page: int, session_id: str | None = None) -> dict[str, str | int]:
+        """Give the form that asks for a page; every one of a result repeats the filters."""
+        form: dict[str, str | int] = {
+            name: str(value).lower() if isinstance(value, bool) else value for name, value in self.params().items()
+        }
+        form["page"] = page
+        if session_id:
+            form["session_id"] = session_id
+        return form
 
     def fixed_in_time(self, moment: int | None = None) -> Self:
         """Give a query whose pages fit each other: behaviours page only when every page names the same moment.

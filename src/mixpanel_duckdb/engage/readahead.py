@@ -15,11 +15,12 @@ from typing import Protocol, Self
 
 from ..errors import FetchStopped
 from ..http import FetchControl, cut_short
-from .announcement import SessionPages
+from .announcement import Announcement
 from .page import EngagePage
 
 __all__ = ["FetchPage", "ReadAhead"]
 
+# The end of the interpreter wakes nobody: it is looked for.
 _LOOK_AGAIN = 0.1
 # Pages of a result are about equally large: page 0 tells how many of them this is.
 _MOST_BYTES_AHEAD = 64_000_000
@@ -63,16 +64,14 @@ class ReadAhead:
     def __exit__(self, *exc: object) -> None:
         if threading.current_thread() in self._threads:
             # The garbage collector runs on any thread; one of ours cannot wait for itself.
-            self._control.stop()
+            self._control.stop.ask()
             self._abort()
             return
-        cut_short(self._control, self._abort, self._still_reading)
-        with self._changed:
-            self._changed.notify_all()
+        cut_short(self._control.stop, self._abort, self._still_reading)
         for thread in self._threads:
             thread.join(_LOOK_AGAIN)
 
-    def open(self) -> SessionPages:
+    def open(self) -> Announcement:
         """Start, wait for page 0, and go on to the pages after it.
 
         Raises:
@@ -81,16 +80,16 @@ class ReadAhead:
         self._start(self._watch)
         self._start(self._work)
         first = self.page(0)
-        session = SessionPages.opened_by(first)
+        announced = Announcement.opened_by(first)
         with self._changed:
-            self._session_id = session.session_id
+            self._session_id = announced.session_id
             self._arrived[0] = first
-            self._todo.extend(range(1, session.pages))
+            self._todo.extend(range(1, announced.pages))
             self._ahead = max(1, min(self._workers * 2, _MOST_BYTES_AHEAD // max(1, len(first.body))))
             self._changed.notify_all()
-        for _ in range(min(self._workers, session.pages - 1) - 1):
+        for _ in range(min(self._workers, announced.pages - 1) - 1):
             self._start(self._work)
-        return session
+        return announced
 
     def page(self, index: int, *, again: bool = False) -> EngagePage:
         """Wait for a page; those before it are not needed any more.
@@ -108,8 +107,8 @@ class ReadAhead:
                 self._todo.appendleft(index)
             self._changed.notify_all()
             while index not in self._arrived:
-                self._control.check()
-                self._changed.wait(_LOOK_AGAIN)
+                self._control.stop.check()
+                self._control.stop.wait(self._changed)
             found = self._arrived.pop(index)
         if isinstance(found, BaseException):
             raise found
@@ -127,10 +126,10 @@ class ReadAhead:
     def _watch(self) -> None:
         while threading.main_thread().is_alive():
             try:
-                self._control.sleep(_LOOK_AGAIN)
+                self._control.stop.sleep(_LOOK_AGAIN)
             except FetchStopped:
                 return
-        cut_short(self._control, self._abort, self._still_reading)
+        cut_short(self._control.stop, self._abort, self._still_reading)
 
     def _work(self) -> None:
         """A fetch thread: take, fetch, hand over, until it is stopped."""
@@ -149,9 +148,9 @@ class ReadAhead:
     def _take(self) -> int | None:
         """Give the next page that is not too far ahead."""
         with self._changed:
-            while not self._control.stopped:
+            while not self._control.stop.asked:
                 if self._todo and self._todo[0] <= self._wanted + self._ahead:
                     self._reading += 1
                     return self._todo.popleft()
-                self._changed.wait(_LOOK_AGAIN)
+                self._control.stop.wait(self._changed)
         return None

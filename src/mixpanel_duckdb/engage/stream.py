@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from ..errors import IncompleteFetchError, SessionLostError, UnreadableAnswerError
-from .announcement import ROUNDS, UNREADABLE_TRIES, SessionPages, row_oddity
+from .announcement import ROUNDS, UNREADABLE_TRIES, Announcement, row_oddity
 from .page import EngagePage
 from .readahead import ReadAhead
 
@@ -37,19 +37,19 @@ def profile_stream(ahead: ReadAhead) -> Generator[Profile, None, None]:
         MixpanelError: A page cannot be had.
     """
     with ahead:
-        session = ahead.open()
-        pages = _JudgedPages(ahead, session)
+        announced = ahead.open()
+        pages = _JudgedPages(ahead, announced)
         yielded = 0
-        for index in range(session.pages):
+        for index in range(announced.pages):
             try:
                 rows = pages.rows(index)
             except SessionLostError as error:
                 raise _lost(error, yielded) from error
             yielded += len(rows)
             yield from rows
-        if yielded != session.total:
+        if yielded != announced.total:
             raise IncompleteFetchError(
-                f"{yielded:,} profiles were read, but the server's total is {session.total:,}: "
+                f"{yielded:,} profiles were read, but the server's total is {announced.total:,}: "
                 f"{'; '.join(pages.odd)}. Profiles probably changed meanwhile: read them again."
             )
 
@@ -61,9 +61,9 @@ class _JudgedPages:
         odd: What was odd about pages that were taken all the same.
     """
 
-    def __init__(self, ahead: ReadAhead, session: SessionPages) -> None:
+    def __init__(self, ahead: ReadAhead, announced: Announcement) -> None:
         self._ahead = ahead
-        self._session = session
+        self._announced = announced
         self.odd: list[str] = []
 
     def rows(self, index: int) -> list[Profile]:
@@ -73,7 +73,7 @@ class _JudgedPages:
             try:
                 rows: list[Profile] = self._decoded(page)
             except UnreadableAnswerError as error:
-                if tries == (ROUNDS if self._session.is_another(page) else UNREADABLE_TRIES):
+                if tries == (ROUNDS if self._announced.is_another(page) else UNREADABLE_TRIES):
                     raise
                 problem: str | None = str(error)
             else:
@@ -84,13 +84,13 @@ class _JudgedPages:
         raise AssertionError("unreachable")
 
     def _decoded(self, page: EngagePage) -> list[Profile]:
-        if self._session.is_another(page):
-            raise UnreadableAnswerError(f"Page {page.index}: {self._session.oddity(page)}.", page=page.index)
+        if self._announced.is_another(page):
+            raise UnreadableAnswerError(f"Page {page.index}: {self._announced.oddity(page)}.", page=page.index)
         rows: list[Profile] = page.answer()["results"]
         return rows
 
     def _problem(self, page: EngagePage, rows: int) -> str | None:
-        problem = row_oddity(rows, self._session.expected_rows(page.index)) or self._session.oddity(page)
+        problem = row_oddity(rows, self._announced.expected_rows(page.index)) or self._announced.oddity(page)
         return problem and f"Page {page.index}: {problem}."
 
     def _taken(self, rows: list[Profile], problem: str | None) -> list[Profile]:

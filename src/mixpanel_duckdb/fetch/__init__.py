@@ -7,6 +7,7 @@ parses; one writes.
 ============  ==========================================================================
 ``fetcher``   ``ParallelProfileFetcher``: the face of the room
 ``run``       one run, from its claim to its result, on the caller's thread
+``channel``   a bounded line between threads
 ``download``  the threads of one download, and the queue through which they are heard
 ``schedule``  which page is fetched next, and when to stop trying
 ``source``    where pages come from: our client, or anybody's

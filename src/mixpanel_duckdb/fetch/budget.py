@@ -13,8 +13,6 @@ from ..http import FetchControl
 
 __all__ = ["ByteBudget"]
 
-_LOOK_AGAIN = 0.1
-
 
 class ByteBudget:
     """Counts the bodies in memory, by page; any thread may call any method.
@@ -49,8 +47,8 @@ class ByteBudget:
         """
         with self._changed:
             while self._held and sum(self._held.values()) + self._largest > self._room():
-                control.check()
-                self._changed.wait(_LOOK_AGAIN)
+                control.stop.check()
+                control.stop.wait(self._changed)
             self._held[index] = self._largest
 
     def arrived(self, index: int, size: int) -> None:

@@ -13,12 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ..engage import ROUNDS, UNREADABLE_TRIES, EngagePage, ProfileQuery, SessionPages, row_oddity
+from ..engage import ROUNDS, UNREADABLE_TRIES, Announcement, EngagePage, ProfileQuery, row_oddity
 from ..errors import FetchStopped, MixpanelError, RateLimitError
 from ..http import Arrival, FetchControl, cut_short
 from ..store import PageReceipt, PageWrite
 from .budget import ByteBudget
-from .schedule import Assignment, PagePlan
+from .schedule import Assignment, PageSchedule
 from .source import PageSource
 from .writer import PageSink, Writer
 
@@ -63,8 +63,8 @@ class Download:
     Args:
         source: Where pages come from.
         query: The filters.
-        session: What page 0 promised.
-        plan: The pages to fetch.
+        announced: What page 0 said of the result.
+        schedule: The pages to fetch.
         control: Stop flag and counts of the run.
         sink: Where they go; closed at the end.
         workers: Fetch threads, 1 to 5.
@@ -75,8 +75,8 @@ class Download:
         self,
         source: PageSource,
         query: ProfileQuery,
-        session: SessionPages,
-        plan: PagePlan,
+        announced: Announcement,
+        schedule: PageSchedule,
         control: FetchControl,
         sink: PageSink,
         workers: int,
@@ -84,8 +84,8 @@ class Download:
     ) -> None:
         self._source = source
         self._query = query
-        self._session = session
-        self._plan = plan
+        self._announced = announced
+        self._schedule = schedule
         self._control = control
         self._workers = workers
         self._budget = ByteBudget(_BODY_BYTES, bodies=workers + 2, largest=largest_body)
@@ -100,7 +100,7 @@ class Download:
 
     def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         if exc_type is not None:
-            cut_short(self._control, self._source.abort, still_running(self._futures))
+            cut_short(self._control.stop, self._source.abort, still_running(self._futures))
         self._writer.finish()
         self._writer.join(_WRITER_PATIENCE)
         self._executor.shutdown(wait=exc_type is None, cancel_futures=True)
@@ -139,7 +139,7 @@ class Download:
         """A fetch thread: take, fetch, hand over, until nothing is left."""
         error: BaseException | None = None
         try:
-            while (assignment := self._plan.take(self._control)) is not None:
+            while (assignment := self._schedule.take(self._control)) is not None:
                 self._fetch(assignment)
         except BaseException as caught:  # noqa: BLE001 - raised again on the caller's thread
             error = caught
@@ -150,10 +150,10 @@ class Download:
         try:
             self._budget.reserve(index, self._control)
             trace.take(index)
-            page = self._source.fetch(index, self._query, self._session.session_id, self._control)
+            page = self._source.fetch(index, self._query, self._announced.session_id, self._control)
         except FetchStopped as error:
             trace.failed(error)
-            self._plan.unsettle(index, "the run was stopped")
+            self._schedule.unsettle(index, "the run was stopped")
         except MixpanelError as error:
             self._budget.release(index)
             trace.failed(error)
@@ -162,33 +162,33 @@ class Download:
             self._received(self._write(page, trace.arrived(index), last_try=assignment.last_try))
 
     def _write(self, page: EngagePage, how: Arrival, *, last_try: bool = False) -> PageWrite:
-        expected = self._session.expected_rows(page.index)
+        expected = self._announced.expected_rows(page.index)
         return PageWrite(page, expected, last_try, how.requested_at, how.received_at, how.worker, how.steps)
 
     def _failed(self, index: int, error: MixpanelError) -> None:
         if isinstance(error, RateLimitError) and error.gave_up:
-            self._plan.unsettle(index, str(error))
-            self._plan.give_up(str(error))
+            self._schedule.unsettle(index, str(error))
+            self._schedule.give_up(str(error))
         elif error.retryable:
-            again = self._plan.failed(index, str(error))
+            again = self._schedule.failed(index, str(error))
             self._events.put(PageEvent(index, problem=str(error), again=again))
         else:
-            self._plan.unsettle(index, str(error))
+            self._schedule.unsettle(index, str(error))
             raise error
 
     def _received(self, write: PageWrite) -> None:
         """Hand a page to the writer, unless its own fields say that it is not what was asked for."""
         page = write.page
         self._budget.arrived(page.index, len(page.body))
-        problem = self._session.oddity(page)
-        wrong = self._session.is_another(page)
+        problem = self._announced.oddity(page)
+        wrong = self._announced.is_another(page)
         if problem and (wrong or not write.last_try):
             self._budget.release(page.index)
             self._spoiled(write, problem)
-            again = self._plan.failed(page.index, problem, odd=not wrong)
+            again = self._schedule.failed(page.index, problem, odd=not wrong)
             self._events.put(PageEvent(page.index, problem=problem, again=again))
         elif not self._writer.put(write):
-            self._plan.unsettle(page.index, "the writer has ended")
+            self._schedule.unsettle(page.index, "the writer has ended")
 
     def _spoiled(self, write: PageWrite, problem: str) -> None:
         arrival = Arrival(write.requested_at, write.received_at, write.worker, write.steps)
@@ -198,13 +198,13 @@ class Download:
         """On the writer's thread: settle a page."""
         self._budget.release(receipt.index)
         if receipt.problem is None:
-            self._plan.committed(receipt.index)
-            problem = row_oddity(receipt.rows, write.expected_rows) or self._session.oddity(write.page)
+            self._schedule.committed(receipt.index)
+            problem = row_oddity(receipt.rows, write.expected_rows) or self._announced.oddity(write.page)
             self._events.put(PageEvent(receipt.index, receipt.rows, problem, committed=True))
         else:
             self._spoiled(write, receipt.problem)
             tries = ROUNDS if receipt.rows else UNREADABLE_TRIES
-            again = self._plan.failed(receipt.index, receipt.problem, tries=tries, odd=True)
+            again = self._schedule.failed(receipt.index, receipt.problem, tries=tries, odd=True)
             self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
 
     def _writer_ended(self, error: BaseException | None) -> None:

@@ -1,13 +1,13 @@
 """``ParallelProfileFetcher``: pages in parallel into a store, complete or said so.
 
-Three kinds of threads. The **caller's** thread owns the run (``run``): it opens the session, hears of every page
-through one queue of events, and runs the caller's code, which nobody else does. At most five **fetch threads**
-(``download``) take pages from the ``PagePlan`` and put bodies into a bounded queue. One **writer thread** (``writer``)
-drains it into the store, rows and journal together. All of them look at one ``FetchControl``: whatever ends a run early
-(Ctrl-C, a callback that raises, a refusal of the server, a full disk) sets its stop flag, cuts the reads under way,
-lets the writer commit what is queued, and only then reaches the caller.
+The **caller's** thread owns the run (``run``): it opens the session, hears of every page through one queue of events,
+and runs the caller's code, which nobody else does. At most five **fetch threads** (``download``) take pages from the
+``PageSchedule`` and put bodies into a bounded queue. A **parsing thread** and the one **writer thread** behind it
+(``writer``) drain it into the store, rows and journal together. All of them work under one ``FetchControl``: whatever
+ends a run early (Ctrl-C, a callback that raises, a refusal of the server, a full disk) asks for its stop, cuts the
+reads under way, lets the writer commit what is queued, and only then reaches the caller.
 
-Resume is "call it again": the journal knows which pages are committed, and the plan is what is left.
+Resume is "call it again": the journal knows which pages are committed, and the schedule is what is left.
 """
 
 from __future__ import annotations

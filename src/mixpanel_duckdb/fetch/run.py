@@ -12,13 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ..engage import EngagePage, ProfileQuery, SessionPages
+from ..engage import Announcement, EngagePage, ProfileQuery
 from ..errors import MixpanelError, RequestRejectedError, SessionLostError, StorageError
-from ..http import FetchControl, cut_short
+from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter, cut_short
 from ..results import FetchObserver, FetchPlan, ParallelProfileFetchResult, ProfileBatchProgress
 from ..store import FetchSpec, IfExists, OpenFetch, ProfileStore
 from .download import Download, PageEvent, still_running
-from .schedule import PagePlan
+from .schedule import PageSchedule
 from .source import PageSource
 
 __all__ = ["FetchOptions", "FetchRun"]
@@ -26,7 +26,6 @@ __all__ = ["FetchOptions", "FetchRun"]
 _log = logging.getLogger("mixpanel_duckdb")
 _MOST_RESTARTS = 2
 _TICK = 0.1
-_WARN_ABOVE_PAGES = 60
 # What a server may say when it does not know a session; its own text is not published.
 _SESSION_STATUS = frozenset({400, 404, 410})
 
@@ -35,7 +34,7 @@ _SESSION_STATUS = frozenset({400, 404, 410})
 class FetchOptions:
     """How a run behaves; see ``ParallelProfileFetcher.fetch_profiles`` for each."""
 
-    workers: int = 5
+    workers: int = MAX_IN_FLIGHT
     if_exists: IfExists = "error"
     resume: bool = True
     resume_max_age: float = 3600.0
@@ -79,7 +78,7 @@ class FetchRun:
         self._options = options
         self._observer = observer
         self._spec = FetchSpec(table, query.canonical(source.data_view), source.project_id, source.host)
-        self._control = FetchControl(max_wait=options.rate_limit_wait)
+        self._control = FetchControl(meter=Meter(max_wait=options.rate_limit_wait))
         self._tally = _Tally()
         self._lost = ""
         self._started = time.monotonic()
@@ -104,7 +103,7 @@ class FetchRun:
                     self._leave(fetch, note=str(error))
                     raise
                 fetch = self._store.restart(fetch)
-                self._control = FetchControl.continuing(self._control)
+                self._control = self._control.starting_over()
                 self._lost = str(error)
             except BaseException as error:
                 self._leave(fetch, note=f"interrupted by {type(error).__name__}")
@@ -135,28 +134,30 @@ class FetchRun:
         query = self._query.fixed_in_time(fetch.as_of_timestamp)
         if fetch.committed:
             # What the server calls page 0 is not known to a run that goes on with an earlier one's session.
-            session = SessionPages(fetch.session_id, fetch.total or 0, fetch.page_size or 1, first_numbers=(0, 1))
+            announced = Announcement(fetch.session_id, fetch.total or 0, fetch.page_size or 1, first_numbers=(0, 1))
         else:
             first = self._first_page(query)
-            session = SessionPages.opened_by(first)
-            fetch = self._opened(fetch, session, query)
-        done, pages = dict(fetch.committed), session.pages
-        if not first and len(done) == pages and self._store.staged(fetch).distinct != session.total:
+            announced = Announcement.opened_by(first)
+            fetch = self._opened(fetch, announced, query)
+        done, pages = dict(fetch.committed), announced.pages
+        if not first and len(done) == pages and self._store.staged(fetch).distinct != announced.total:
             raise SessionLostError("all its pages are here, but their profiles do not add up to the server's total")
         self._tally = _Tally(pages, len(done), sum(done.values()), self._tally.notices)
         self._observer.planned(
-            FetchPlan(self._spec.table, pages, session.total, len(done), sum(done.values()), self._options.workers)
+            FetchPlan(self._spec.table, pages, announced.total, len(done), sum(done.values()), self._options.workers)
         )
         todo = [index for index in range(pages) if index not in done]
-        if len(todo) > _WARN_ABOVE_PAGES:
+        if len(todo) > HOURLY_QUOTA:
             _log.warning(
-                "%d pages to fetch. Mixpanel publishes a limit of 60 queries an hour and 5 at a time; its own client "
+                "%d pages to fetch. Mixpanel publishes a limit of %d queries an hour and %d at a time; its own client "
                 "says that pages of one session are not counted, only the first is. If the server answers 429 all the "
                 "same, every worker waits as long as it says and then goes on.",
                 len(todo),
+                HOURLY_QUOTA,
+                MAX_IN_FLIGHT,
             )
-        missing = self._download(fetch, query, session, first, todo)
-        return self._end(fetch, session, missing, pages)
+        missing = self._download(fetch, query, announced, first, todo)
+        return self._end(fetch, announced, missing, pages)
 
     def _first_page(self, query: ProfileQuery) -> EngagePage:
         """Open a session, on a fetch thread so that this one can be interrupted."""
@@ -167,7 +168,7 @@ class FetchRun:
                 while not wait([future], timeout=_TICK).done:
                     self._tick()
             except BaseException:
-                cut_short(self._control, self._source.abort, still_running([future]))
+                cut_short(self._control.stop, self._source.abort, still_running([future]))
                 executor.shutdown(wait=False)
                 raise
         return future.result()
@@ -176,17 +177,17 @@ class FetchRun:
         self._control.trace.take(0)
         return self._source.fetch(0, query, None, self._control)
 
-    def _opened(self, fetch: OpenFetch, session: SessionPages, query: ProfileQuery) -> OpenFetch:
+    def _opened(self, fetch: OpenFetch, announced: Announcement, query: ProfileQuery) -> OpenFetch:
         return self._store.opened(
             fetch,
-            session_id=session.session_id,
-            total=session.total,
-            page_size=session.page_size,
+            session_id=announced.session_id,
+            total=announced.total,
+            page_size=announced.page_size,
             as_of_timestamp=query.as_of_timestamp,
         )
 
     def _download(
-        self, fetch: OpenFetch, query: ProfileQuery, session: SessionPages, first: EngagePage | None, todo: list[int]
+        self, fetch: OpenFetch, query: ProfileQuery, announced: Announcement, first: EngagePage | None, todo: list[int]
     ) -> dict[int, str]:
         """Fetch what is left.
 
@@ -195,16 +196,18 @@ class FetchRun:
         """
         if not todo:
             return {}
-        plan = PagePlan(todo[1:], arrived=[0]) if first else PagePlan(todo)
+        schedule = PageSchedule(todo[1:], arrived=[0]) if first else PageSchedule(todo)
         workers = max(1, min(self._options.workers, len(todo)))
         sink = self._store.writer(fetch)
-        with Download(self._source, query, session, plan, self._control, sink, workers, fetch.largest_body) as download:
+        with Download(
+            self._source, query, announced, schedule, self._control, sink, workers, fetch.largest_body
+        ) as download:
             download.start(first)
             for event in download.events():
                 if event is not None:
                     self._heard(event)
                 self._tick()
-        missing = plan.missing
+        missing = schedule.missing
         for index in missing:
             self._progress(index, rows=0, error=missing[index])
         return missing
@@ -244,11 +247,11 @@ class FetchRun:
         self._observer.notice(text)
 
     def _end(
-        self, fetch: OpenFetch, session: SessionPages, missing: dict[int, str], pages: int
+        self, fetch: OpenFetch, announced: Announcement, missing: dict[int, str], pages: int
     ) -> ParallelProfileFetchResult:
         """Publish what is complete, leave the rest for the next run, and count."""
         staged, odd = self._store.staged(fetch), self._store.odd_rows(fetch)
-        complete = not missing and staged.distinct == session.total
+        complete = not missing and staged.distinct == announced.total
         if complete:
             self._store.publish(fetch, if_exists=self._options.if_exists, staged=staged)
         else:
@@ -263,12 +266,12 @@ class FetchRun:
             failed_page_indices=tuple(missing),
             duration_seconds=time.monotonic() - self._started,
             fetched_at=datetime.now(UTC),
-            expected_rows=session.total,
+            expected_rows=announced.total,
             duplicate_rows=staged.duplicates,
             resumed_pages=len(fetch.committed),
-            requests=self._control.requests,
-            retries=self._control.retries,
-            waited_seconds=self._control.waited_seconds,
+            requests=self._control.meter.requests,
+            retries=self._control.meter.retries,
+            waited_seconds=self._control.meter.waited_seconds,
             published=complete,
             total_pages=pages,
             staging_table=None if complete else fetch.staging,

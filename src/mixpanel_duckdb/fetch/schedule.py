@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ..engage import ROUNDS
 from ..http import FetchControl
 
-__all__ = ["Assignment", "PagePlan"]
+__all__ = ["Assignment", "PageSchedule"]
 
-_LOOK_AGAIN = 0.1
 _FAILURES_IN_A_ROW = 10
 
 
@@ -34,7 +33,7 @@ class Assignment:
     last_try: bool = False
 
 
-class PagePlan:
+class PageSchedule:
     """The pages of one run; any thread may call any method.
 
     Args:
@@ -42,11 +41,11 @@ class PagePlan:
         arrived: Pages that were fetched already and are yet to be stored.
 
     Example:
-        >>> plan = PagePlan([1, 2])
-        >>> plan.take(FetchControl())
+        >>> schedule = PageSchedule([1, 2])
+        >>> schedule.take(FetchControl())
         Assignment(index=1, last_try=False)
-        >>> plan.committed(1); plan.give_up("enough")
-        >>> plan.missing
+        >>> schedule.committed(1); schedule.give_up("enough")
+        >>> schedule.missing
         {2: 'enough'}
     """
 
@@ -73,14 +72,14 @@ class PagePlan:
             A page that is now this worker's to settle, or ``None`` when nothing is left to do or the run is stopped.
         """
         with self._changed:
-            while not control.stopped:
+            while not control.stop.asked:
                 if self._todo or self._later:
                     index = (self._todo or self._later).popleft()
                     self._open.add(index)
                     return Assignment(index, index in self._odd)
                 if not self._open:
                     break
-                self._changed.wait(_LOOK_AGAIN)
+                control.stop.wait(self._changed)
         return None
 
     def committed(self, index: int) -> None:

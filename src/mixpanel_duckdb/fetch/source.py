@@ -75,8 +75,8 @@ class AnswerSource:
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; filters that are not set are not passed."""
-        control.check()
-        control.count_request(index)
+        control.stop.check()
+        control.sent(index)
         filters = {name: value for name, value in query.model_dump().items() if value is not None}
         try:
             answer = self._ask(index, session_id=session_id, **filters)
@@ -98,12 +98,9 @@ def page_source(client: Any) -> PageSource:
     """Make a source of whatever the caller has.
 
     Args:
-        client: A :class:`MixpanelClient`, a source, or any object with ``query_engage_page``. A subclass that overrides
+        client: A :class:`MixpanelClient`, or any object with ``query_engage_page``. A subclass that overrides
             that method is asked through it.
     """
     if isinstance(client, MixpanelClient) and type(client).query_engage_page is MixpanelClient.query_engage_page:
         return ClientSource(client)
-    if all(hasattr(client, name) for name in ("fetch", "abort", "pause", "project_id", "host", "data_view")):
-        source: PageSource = client
-        return source
     return AnswerSource(client)

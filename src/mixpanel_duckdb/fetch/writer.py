@@ -11,19 +11,16 @@ since its pages have been paid for.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..store import PageReceipt, PageWrite, StagedGroup
+from .channel import Channel
 
 __all__ = ["PageSink", "Writer"]
 
-_Item = TypeVar("_Item")
-_LOOK_AGAIN = 0.1
 # DuckDB parses the bodies of a group at once, at several times their size.
 _GROUP_BYTES = 3_000_000
 # So long a page waits for others to share its statement with; small beside any request.
@@ -69,12 +66,9 @@ class Writer:
         self._capacity = capacity
         self._on_written = on_written
         self._on_end = on_end
-        # None wakes whoever waits for more when there is no more.
-        self._pages: queue.Queue[PageWrite | None] = queue.Queue(capacity)
+        self._pages: Channel[PageWrite] = Channel(capacity)
         # A group, and whether another is sure to follow it.
-        self._staged: queue.Queue[tuple[StagedGroup, bool] | None] = queue.Queue(_STAGED_GROUPS)
-        self._no_more = threading.Event()
-        self._failed = threading.Event()
+        self._staged: Channel[tuple[StagedGroup, bool]] = Channel(_STAGED_GROUPS)
         self._error: BaseException | None = None
         self._stager = threading.Thread(target=self._stage_all, name="mp-fetch-stager")
         self._writer = threading.Thread(target=self._write_all, name="mp-fetch-writer")
@@ -90,13 +84,11 @@ class Writer:
         Returns:
             False if the writer has ended and the page is lost.
         """
-        return self._hand_over(self._pages, page, self._stager)
+        return self._pages.put(page)
 
     def finish(self) -> None:
         """Let the threads end once the queue is empty; nothing may be put after this."""
-        self._no_more.set()
-        with suppress(queue.Full):
-            self._pages.put_nowait(None)
+        self._pages.close()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads; say whether they have ended."""
@@ -104,20 +96,11 @@ class Writer:
             self._writer.join(timeout)
         return not self._writer.is_alive()
 
-    def _hand_over(self, line: queue.Queue[_Item], item: _Item, taker: threading.Thread) -> bool:
-        while taker.is_alive() and not self._failed.is_set():
-            try:
-                line.put(item, timeout=_LOOK_AGAIN)
-            except queue.Full:
-                continue
-            return True
-        return False
-
     def _stage_all(self) -> None:
         try:
             while (group := self._stage_next()) is not None:
-                self._hand_over(self._staged, (group, not self._pages.empty()), self._writer)
-            self._hand_over(self._staged, None, self._writer)
+                self._staged.put((group, len(self._pages) > 0))
+            self._staged.close()
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fail(error)
 
@@ -140,19 +123,13 @@ class Writer:
     def _commits(self) -> Iterator[list[StagedGroup]]:
         """Yield what shares a transaction: groups up to a size, or to the last that is sure to come soon."""
         groups: list[StagedGroup] = []
-        while not self._failed.is_set():
-            try:
-                staged = self._staged.get(timeout=_LOOK_AGAIN)
-            except queue.Empty:
-                continue
-            if staged is None:
-                break
+        while (staged := self._staged.get()) is not None:
             group, more = staged
             groups.append(group)
             if not more or sum(each.size for each in groups) >= _COMMIT_BYTES:
                 yield groups
                 groups = []
-        if groups and not self._failed.is_set():
+        if groups and self._error is None:
             yield groups
 
     def _end(self) -> None:
@@ -166,22 +143,19 @@ class Writer:
     def _fail(self, error: BaseException) -> None:
         """Keep the first error; what follows from it is of no interest."""
         self._error = self._error or error
-        self._failed.set()
+        self._pages.break_off()
+        self._staged.break_off()
 
     def _next_group(self) -> list[PageWrite]:
         """Wait for a page and take along what comes right behind it; empty when the run is over."""
         group: list[PageWrite] = []
         size = 0
         deadline = 0.0
-        while len(group) < self._capacity and size < _GROUP_BYTES and not self._failed.is_set():
-            try:
-                page = self._pages.get(timeout=max(0.0, deadline - time.monotonic()) if group else _LOOK_AGAIN)
-            except queue.Empty:
-                page = None
-            if page is not None:
-                deadline = deadline or time.monotonic() + _GATHER
-                group.append(page)
-                size += len(page.page.body)
-            elif group or (self._no_more.is_set() and self._pages.empty()):
+        while len(group) < self._capacity and size < _GROUP_BYTES:
+            page = self._pages.get(max(0.0, deadline - time.monotonic()) if group else None)
+            if page is None:
                 break
-        return [] if self._failed.is_set() else group
+            deadline = deadline or time.monotonic() + _GATHER
+            group.append(page)
+            size += len(page.page.body)
+        return group if self._error is None else []

@@ -4,40 +4,49 @@ Called by ``engage`` (and whoever else asks the server). A form comes in; the de
 the error that it means. The room knows statuses, headers and sockets, and nothing of profiles.
 
 ==============  ==============================================================================
+``exchange``    one form and its answer, however many requests it takes
 ``transport``   one request posted, its answer read; the only module that imports httpx
 ``answer``      from a status and a text to the error that they mean
 ``refusal``     what a 429 says: which limit tripped, and how long it asks to wait
 ``rate_limit``  who may send now: at most five in flight, one pause for all after a 429
 ``retry``       whether a failed request is sent again, and after how long
-``control``     what a run shares with its threads: stop flag, wait budget, counts
+``control``     what a run hands to its threads: the three below
+``stop``        a flag that wakes whoever waits
+``meter``       requests and waits that were spent
 ``trace``       what was tried and waited for, page by page, for the journal
 ==============  ==============================================================================
 """
 
 from .answer import error_for
-from .control import FetchControl, cut_short
-from .rate_limit import Pause, RateLimiter, capped_workers
-from .refusal import read_limit
+from .control import FetchControl
+from .exchange import Exchange
+from .meter import Meter
+from .rate_limit import HOURLY_QUOTA, MAX_IN_FLIGHT, Pause, RateLimiter, capped_workers
 from .retry import RetryPolicy
+from .stop import Stop, cut_short
 from .trace import Arrival, Step, Trace, steps_from, steps_text, utc_now
 from .transport import DEFAULT_TIMEOUT, Form, HttpAnswer, Transport
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "HOURLY_QUOTA",
+    "MAX_IN_FLIGHT",
     "Arrival",
+    "Exchange",
     "FetchControl",
     "Form",
     "HttpAnswer",
+    "Meter",
     "Pause",
     "RateLimiter",
     "RetryPolicy",
     "Step",
+    "Stop",
     "Trace",
     "Transport",
     "capped_workers",
     "cut_short",
     "error_for",
-    "read_limit",
     "steps_from",
     "steps_text",
     "utc_now",

@@ -1,7 +1,7 @@
 """From an HTTP answer to a page or to the error that it means.
 
-The texts and status codes are those of section 4 of the project's notes on the server; where only the text tells what
-happened (an older 400 for bad credentials, a rate limit under 400 or 401), the text decides.
+The texts and status codes are those that clients have met (their tests and issue threads); where only the text tells
+what happened (an older 400 for bad credentials, a rate limit under 400 or 401), the text decides.
 """
 
 from __future__ import annotations

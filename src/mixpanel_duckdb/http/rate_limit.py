@@ -23,16 +23,16 @@ from dataclasses import dataclass
 
 from ..errors import QueryError, RateLimitError
 from .control import FetchControl
-from .refusal import Kind, LimitHit, parse_retry_after, read_limit
+from .refusal import Kind, LimitHit
 
-__all__ = ["MAX_IN_FLIGHT", "LimitHit", "Pause", "RateLimiter", "capped_workers", "parse_retry_after", "read_limit"]
+__all__ = ["HOURLY_QUOTA", "MAX_IN_FLIGHT", "Pause", "RateLimiter", "capped_workers"]
 
+# What Mixpanel publishes for a project (docs, "Rate limits"): queries an hour, and at the same time.
+HOURLY_QUOTA = 60
 MAX_IN_FLIGHT = 5
-_PUBLISHED_QUOTA = 60
 _SCOUTS = 2
 # A refusal takes a round trip, a page much longer: an eighth of the fastest page, within these bounds, in seconds.
 _SCOUTS_LEAD = (0.05, 1.0)
-_LOOK_AGAIN = 0.1
 _RECOVERY = 30.0
 _LONGEST_BACKOFF: dict[Kind, tuple[float, float]] = {
     # kind: first pause and longest pause, in seconds, where the server names none
@@ -173,6 +173,12 @@ class RateLimiter:
         recovered = self._allowed + max(0.0, now - self._allowed_since) / _RECOVERY
         return min(float(self.max_in_flight), recovered)
 
+    def _recovery(self, now: float) -> float | None:
+        """Seconds until one more than now are allowed in flight; ``None`` if only an answer can make room."""
+        if self._cap(now) >= self.max_in_flight:
+            return None
+        return self._allowed_since + (int(self._cap(now)) + 1 - self._allowed) * _RECOVERY - now
+
     def _delay(self, now: float, in_session: bool) -> float:
         """Seconds until the pause is over and the learned window has room."""
         delay = self._pause.until - now if self._pause else 0.0
@@ -189,8 +195,8 @@ class RateLimiter:
         under_way = sorted(self._unanswered, key=lambda each: each.at)
         if self._doubt_since is not None:
             return [each for each in under_way if each.at > self._doubt_since]
-        past = self._ended + len(under_way) - _PUBLISHED_QUOTA
-        return under_way[-past:] if past > 0 and self._ended <= _PUBLISHED_QUOTA else []
+        past = self._ended + len(under_way) - HOURLY_QUOTA
+        return under_way[-past:] if past > 0 and self._ended <= HOURLY_QUOTA else []
 
     def _behind_scouts(self, now: float) -> float:
         """Seconds to stay behind the scouts, while they are young."""
@@ -203,17 +209,17 @@ class RateLimiter:
     def _admit(self, control: FetchControl, in_session: bool) -> _Sent:
         with self._changed:
             while True:
-                control.check()
+                control.stop.check()
                 now = self._clock()
                 delay, behind = self._delay(now, in_session), self._behind_scouts(now)
                 if max(delay, behind) <= 0 and len(self._unanswered) < int(self._cap(now)):
                     return self._count(_Sent(now, in_session))
                 if delay > 0:
                     self._pause_for(delay, now, control)
-                self._changed.wait(min(max(delay, behind) or _LOOK_AGAIN, _LOOK_AGAIN))
+                control.stop.wait(self._changed, max(delay, behind) if max(delay, behind) > 0 else self._recovery(now))
                 until = self._clock()
                 if delay > 0:
-                    control.add_wait(now, until)
+                    control.meter.add_wait(now, until)
                 kind = self._pause.kind if self._pause else "quota"
                 control.trace.waited(*(("limit", now, until, kind) if delay > 0 else ("turn", now, until)))
 
@@ -223,11 +229,11 @@ class RateLimiter:
         return sent
 
     def _pause_for(self, delay: float, now: float, control: FetchControl) -> None:
-        if not control.allows_wait(delay):
+        if not control.meter.allows_wait(delay):
             status, text = self._told
             raise RateLimitError(
                 f"The server's limit asks to wait {delay:.0f} s more, which is longer than this run may wait "
-                f"({control.max_wait:.0f} s in all; rate_limit_wait, --max-wait). Run it again later to go on.",
+                f"({control.meter.max_wait:.0f} s in all; rate_limit_wait, --max-wait). Run it again later to go on.",
                 retry_after=delay,
                 kind=self._pause.kind if self._pause else "quota",
                 gave_up=True,

@@ -124,7 +124,7 @@ class Transport:
         def watch(event: str, info: Mapping[str, Any]) -> None:
             # Raised anywhere else, it would leave a socket that nobody closes.
             if event.endswith(".started") and "closed" not in event:
-                control.check()
+                control.stop.check()
             elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
                 each = info["return_value"].get_extra_info("socket")
                 if each is not None:

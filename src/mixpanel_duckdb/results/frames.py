@@ -41,7 +41,7 @@ class Readable:
         """Give the rows as a DuckDB relation.
 
         Raises:
-            MixpanelError: The result no longer knows its database (it was unpickled, say), or the rows are gone from
+            MixpanelError: The result no longer knows its database (it was made by hand, say), or the rows are gone from
                 there: a later run may have gone on with them, or replaced them.
         """
         # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.

@@ -9,7 +9,7 @@ import pytest
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.store import PageWrite, ProfileStore
 from mixpanel_duckdb.store.database import tuning
-from store.storing import body_of, opened, page
+from store.storing import body_of, opened, page, put
 
 MEGABYTES = 1_000_000
 
@@ -40,7 +40,7 @@ def test_memory_is_wide_only_while_pages_are_written(tmp_path):
         tight = setting(store)
         with opened(store) as (_, writer):
             wide = setting(store)
-            writer.write([page(0, "a")])
+            put(writer, [page(0, "a")])
             assert setting(store) == wide != tight
         assert setting(store) == tight
 
@@ -51,7 +51,7 @@ def held_after(path, pages):
         wide = setting(store)
         after = []
         for index in range(pages):
-            writer.write([incompressible(index, 10 * MEGABYTES)])
+            put(writer, [incompressible(index, 10 * MEGABYTES)])
             after.append(held(store))
         assert setting(store) == wide
     assert path.stat().st_size > pages * 5 * MEGABYTES
@@ -73,9 +73,9 @@ def test_blocks_stay_while_somebody_else_could_run_into_the_lowered_limit(tmp_pa
     path = str(tmp_path / "d.duckdb")
     with ProfileStore(path) as store, opened(store) as (_, writer):
         with duckdb.connect(path):
-            writer.write([incompressible(0, 10 * MEGABYTES)])
+            put(writer, [incompressible(0, 10 * MEGABYTES)])
             kept = held(store)
-        writer.write([page(1, "a")])
+        put(writer, [page(1, "a")])
         assert held(store) < kept / 2
 
 
@@ -90,7 +90,7 @@ def test_a_retry_has_room_until_it_is_over(tmp_path, monkeypatch):
             if len(limits) == 1:
                 raise duckdb.OutOfMemoryException
             with opened(store) as (_, writer):
-                writer.write([page(0, "a")])
+                put(writer, [page(0, "a")])
             limits.append(setting(store))
             return "done"
 
@@ -106,7 +106,7 @@ def test_a_limit_that_somebody_sets_meanwhile_stays(tmp_path):
         with duckdb.connect(path) as mine:
             mine.execute("SET memory_limit = '1234MB'")
         theirs = setting(store)
-        writer.write([incompressible(0, 40 * MEGABYTES)])
+        put(writer, [incompressible(0, 40 * MEGABYTES)])
         assert setting(store) == theirs
     with duckdb.connect() as other:
         assert theirs != other.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
@@ -126,7 +126,7 @@ def test_where_the_limit_is_not_ours_nothing_is_set_and_nothing_tried_again(tmp_
         with ProfileStore(mine if source == "a connection" else ":memory:") as store:
             before = before or setting(store)
             with opened(store) as (_, writer):
-                writer.write([incompressible(0, 40 * MEGABYTES)])
+                put(writer, [incompressible(0, 40 * MEGABYTES)])
                 assert setting(store) == before
                 with pytest.raises(duckdb.OutOfMemoryException):
                     store.with_room(refused)
@@ -140,7 +140,7 @@ def test_every_setting_is_what_it_was_after_a_large_transaction(tmp_path):
         default = [setting(connection, name) for name in names]
     with ProfileStore(path) as store:
         with opened(store) as (_, writer):
-            writer.write([incompressible(0, 40 * MEGABYTES)])
+            put(writer, [incompressible(0, 40 * MEGABYTES)])
         assert setting(store, "checkpoint_threshold") == default[-1]
         later = duckdb.connect(path)
     with later:
@@ -149,8 +149,8 @@ def test_every_setting_is_what_it_was_after_a_large_transaction(tmp_path):
 
 def test_a_full_group_of_pages_goes_past_the_write_ahead_log(tmp_path):
     with ProfileStore(str(tmp_path / "f.duckdb")) as store, opened(store) as (_, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
         before = (tmp_path / "f.duckdb.wal").stat().st_size
-        writer.write([incompressible(1, 10 * MEGABYTES)])
+        put(writer, [incompressible(1, 10 * MEGABYTES)])
         log = tmp_path / "f.duckdb.wal"
         assert not log.exists() or log.stat().st_size <= before

@@ -11,7 +11,7 @@ from helpers import QUICK, client_of, fetch
 from mixpanel_duckdb import ProfileStore, StorageError
 from mixpanel_duckdb.simulator import Fault, Population, Simulator
 from mixpanel_duckdb.store.journal.history import history_of
-from store.storing import SPEC, fill, opened, page
+from store.storing import SPEC, fill, opened, page, put
 
 
 @pytest.fixture
@@ -136,13 +136,13 @@ def test_a_journal_of_version_1_is_read_as_it_is(connection):
 def test_a_journal_of_version_1_goes_on_as_version_2(connection):
     with ProfileStore(connection) as store:
         with opened(store, total=2) as (first, writer):
-            writer.write([page(0, "a")])
+            put(writer, [page(0, "a")])
         store.leave(first, note="a page failed")
         old_journal(connection)
         again = store.begin(SPEC)
         assert again.fetch_id == first.fetch_id
         writer = store.writer(again)
-        writer.write([page(1, "b")])
+        put(writer, [page(1, "b")])
         writer.close()
         store.publish(again, if_exists="error", staged=store.staged(again))
     assert connection.execute("SELECT DISTINCT schema_version FROM _mixpanel_fetches").fetchall() == [(2,)]

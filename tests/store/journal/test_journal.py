@@ -9,7 +9,7 @@ import pytest
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, QueryError, StorageError
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.store import FetchSpec, PageWrite
-from store.storing import SPEC, fill, opened, page, publish, rows_of
+from store.storing import SPEC, fill, opened, page, publish, put, rows_of
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def age(connection, seconds):
 
 def test_a_group_is_committed_with_its_journal(connection, store):
     with opened(store, total=5, page_size=2) as (fetch, writer):
-        receipts = writer.write([page(1, "c", "d", expected_rows=2, worker="w1"), page(0, "a", "b")])
+        receipts = put(writer, [page(1, "c", "d", expected_rows=2, worker="w1"), page(0, "a", "b")])
         assert [(each.index, each.rows, each.problem) for each in receipts] == [(1, 2, None), (0, 2, None)]
         assert [row.distinct_id for row in rows_of(connection, fetch.staging)] == ["c", "d", "a", "b"]
         journal = connection.execute(
@@ -57,14 +57,14 @@ def test_a_group_is_committed_with_its_journal(connection, store):
 @pytest.mark.parametrize("table", ["_mixpanel_pages", "staging"])
 def test_a_write_that_fails_in_the_middle_leaves_neither_rows_nor_journal(connection, store, table):
     with opened(store) as (fetch, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
         name = fetch.staging if table == "staging" else table
         connection.execute(f'ALTER TABLE "{name}" ADD COLUMN unexpected INTEGER')
         with pytest.raises(StorageError, match="Could not store page 1"):
-            writer.write([page(1, "b")])
+            put(writer, [page(1, "b")])
         assert counts(connection, fetch) == (1, 1)
         connection.execute(f'ALTER TABLE "{name}" DROP COLUMN unexpected')
-        assert writer.write([page(1, "b")])[0].problem is None
+        assert put(writer, [page(1, "b")])[0].problem is None
         assert counts(connection, fetch) == (2, 2)
 
 
@@ -72,18 +72,18 @@ def test_a_page_that_is_short_or_unreadable_is_refused_and_its_neighbours_are_st
     with opened(store, total=5) as (fetch, writer):
         broken = page(2, "x")
         broken = type(broken)(type(broken.page)(2, broken.page.body[:-30]))
-        receipts = writer.write([page(0, "a", expected_rows=1), page(1, "b", expected_rows=3), broken])
+        receipts = put(writer, [page(0, "a", expected_rows=1), page(1, "b", expected_rows=3), broken])
         assert receipts[0].problem is None
         assert receipts[1].problem == "it has 1 profiles instead of 3"
         assert receipts[2].problem.startswith("the rows are not valid JSON")
         assert counts(connection, fetch) == (1, 1)
-        assert writer.write([page(1, "b", expected_rows=3, last_try=True)])[0].problem is None
+        assert put(writer, [page(1, "b", expected_rows=3, last_try=True)])[0].problem is None
         assert [row.distinct_id for row in rows_of(connection, fetch.staging)] == ["a", "b"]
 
 
 def test_a_group_in_which_every_page_is_refused_writes_nothing(connection, store):
     with opened(store) as (fetch, writer):
-        assert writer.write([page(0, "a", expected_rows=9)])[0].problem
+        assert put(writer, [page(0, "a", expected_rows=9)])[0].problem
         assert counts(connection, fetch) == (0, 0)
 
 
@@ -111,7 +111,7 @@ def test_one_group_is_staged_while_another_is_committed(connection, store):
 
 def test_an_interrupted_fetch_goes_on_with_its_session_and_its_pages(connection, store):
     with opened(store, total=3) as (fetch, writer):
-        writer.write([page(2, "c"), page(0, "a")])
+        put(writer, [page(2, "c"), page(0, "a")])
     store.leave(fetch, note="a page failed", missing=[(1, "502")])
     (record,) = store.fetches()
     assert (record.state, record.resumable, record.note, record.pages_missing) == (
@@ -129,7 +129,7 @@ def test_an_interrupted_fetch_goes_on_with_its_session_and_its_pages(connection,
     )  # fmt: skip
     assert again.committed == ((0, 1), (2, 1))
     writer = store.writer(again)
-    writer.write([page(1, "b")])
+    put(writer, [page(1, "b")])
     writer.close()
     publish(store, again)
     assert sorted(row.distinct_id for row in rows_of(connection)) == ["a", "b", "c"]
@@ -141,7 +141,7 @@ def test_an_interrupted_fetch_goes_on_with_its_session_and_its_pages(connection,
 def test_a_killed_run_is_taken_over(tmp_path):
     path = str(tmp_path / "killed.duckdb")
     with ProfileStore(path) as store, opened(store, total=2) as (_, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
         # As another process would find it: the owner's token is nobody's.
         with duckdb.connect(path) as connection:
             connection.execute("UPDATE _mixpanel_fetches SET owner_token = 'of a process that is gone'")
@@ -170,7 +170,7 @@ def test_two_runs_of_one_process_never_write_one_table(connection, store):
 )
 def test_only_the_very_same_fetch_is_gone_on_with(connection, store, other):
     with opened(store) as (fetch, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
     store.leave(fetch, note=None)
     started = store.begin(other)
     assert (started.committed, started.session_id) == ((), None)
@@ -181,7 +181,7 @@ def test_only_the_very_same_fetch_is_gone_on_with(connection, store, other):
 
 def test_without_resume_the_same_fetch_starts_over_and_leaves_nothing_behind(connection, store):
     with opened(store) as (fetch, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
     store.leave(fetch, note=None)
     started = store.begin(SPEC, resume=False)
     assert started.committed == ()
@@ -193,7 +193,7 @@ def test_a_fetch_whose_session_is_too_old_is_not_gone_on_with_and_is_cleaned_up(
     other = FetchSpec("profiles", '{"where":"x"}')
     for spec in (SPEC, other):
         with opened(store, spec) as (fetch, writer):
-            writer.write([page(0, "a")])
+            put(writer, [page(0, "a")])
         store.leave(fetch, note=None)
     age(connection, 3700)
     assert all(datetime.now() - record.updated_at > timedelta(hours=-24) for record in store.fetches())
@@ -205,7 +205,7 @@ def test_a_fetch_whose_session_is_too_old_is_not_gone_on_with_and_is_cleaned_up(
 
 def test_an_older_session_is_trusted_if_the_caller_says_so(connection, store):
     with opened(store) as (fetch, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
     store.leave(fetch, note=None)
     age(connection, 3700)
     assert store.begin(SPEC, resume_max_age=4000).fetch_id == fetch.fetch_id
@@ -220,7 +220,7 @@ def test_a_fetch_without_a_committed_page_is_not_gone_on_with(connection, store)
 
 def test_starting_over_drops_the_rows_and_frees_the_table_for_the_same_run(connection, store):
     with opened(store) as (fetch, writer):
-        writer.write([page(0, "a")])
+        put(writer, [page(0, "a")])
     started = store.restart(fetch)
     assert (started.fetch_id != fetch.fetch_id, started.committed) == (True, ())
     assert staging_tables(connection) == {started.staging}
@@ -279,7 +279,7 @@ def test_a_session_ages_from_its_last_committed_page_not_from_the_last_run(tmp_p
     with ProfileStore(tmp_path / "a.duckdb") as store:
         fetch = store.opened(store.begin(spec), session_id="s", total=2, page_size=1)
         writer = store.writer(fetch)
-        writer.write([PageWrite(EngagePage.from_body(0, b'{"results":[{"$distinct_id":"a"}],"total":2}'), 1)])
+        put(writer, [PageWrite(EngagePage.from_body(0, b'{"results":[{"$distinct_id":"a"}],"total":2}'), 1)])
         writer.close()
         store.leave(fetch, note="stopped")
         again = store.begin(spec)

@@ -13,7 +13,7 @@ from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, PageWrite, ProfileStore
 from mixpanel_duckdb.store.pages.fidelity import flatten, mend
-from store.storing import QUICK, body_of, read, rows_of
+from store.storing import QUICK, body_of, put, read, rows_of
 
 characters = st.one_of(st.characters(codec="utf-8"), st.sampled_from('"\\/\0\x01\x1f\x7f\n\u2028\ud800\udc00\udfff😀'))
 texts = st.text(characters, max_size=8)
@@ -57,7 +57,7 @@ def test_any_profiles_of_a_page_are_stored_value_for_value(store, profiles, asci
     fetch = the_store.begin(FetchSpec("profiles", "{}"), resume=False)
     writer = the_store.writer(fetch)
     try:
-        (receipt,) = writer.write([PageWrite(EngagePage.from_body(0, body_of(rows)), expected_rows=len(rows))])
+        (receipt,) = put(writer, [PageWrite(EngagePage.from_body(0, body_of(rows)), expected_rows=len(rows))])
         assert receipt.problem is None
         found = rows_of(connection, fetch.staging)
         valid = connection.execute(f'SELECT bool_and(json_valid(properties)) FROM "{fetch.staging}"').fetchone()

@@ -88,10 +88,6 @@ class PageIngest:
                 self._cursor.execute(f"DROP TABLE {group.table}")
         return tuple(receipt for group in groups for receipt in group.receipts)
 
-    def write(self, pages: Sequence[PageWrite]) -> tuple[PageReceipt, ...]:
-        """Stage and commit at once, for whoever has one thread only."""
-        return self.commit([self.stage(pages)])
-
     def _append(self, groups: Sequence[StagedGroup]) -> None:
         rows = " UNION ALL ".join(_rows(group) for group in groups)
         entries = [self._entry(page, group.counted[page.page.index]) for group in groups for page in group.accepted]
