@@ -12,7 +12,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"mixpanel-duckdb {__version__}"
 html_static_path = ["_static"]
-html_css_files = ["notebooks.css"]
+html_css_files = ["notebooks.css", "pictures.css"]
 html_show_sourcelink = False
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
@@ -32,8 +32,10 @@ napoleon_use_ivar = True
 # Types of other packages and of the standard library: named, not linked, since there is no intersphinx here.
 nitpick_ignore_regex = [
     # Aliases and small types that are described where they are used.
-    ("py:.*", r"AnyCredentials|AnyDatabase|Format|IfExists|BatchCallback|Pause|Progress|ProfileFilters|TypingOptions"),
-    ("py:.*", r"mixpanel_duckdb\.(query|rate_limit|typed)\.\w+"),
+    (
+        "py:.*",
+        r"(mixpanel_duckdb\.[\w.]+\.)?(AnyCredentials|AnyDatabase|Format|IfExists|BatchCallback|Pause|Progress|ProfileFilters|TypingOptions)",
+    ),
     (
         "py:.*",
         r"(_?duckdb|httpx|pydantic|pandas|polars|pyarrow|dlt|collections|datetime|os|pathlib|random|types|typing|annotated_types)\..*",

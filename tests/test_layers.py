@@ -1,7 +1,6 @@
 """The rooms of the package, one way only: who may know whom, who speaks HTTP and who speaks SQL.
 
-A room is a folder, or a module beside the folders. ``store`` is a house of its own: its folders are rooms, too, but the
-other rooms come in through its door.
+What a room is, and which floor it stands on, is told in ``house/rooms.py``.
 """
 
 import ast
@@ -9,71 +8,13 @@ import re
 import subprocess
 import sys
 from importlib.metadata import requires
-from pathlib import Path
 
 import pytest
 
-import mixpanel_duckdb
+from house.rooms import HEIGHT, ROOT, imports, modules, of_the_package, parsed, room
 
-ROOT = Path(mixpanel_duckdb.__file__).parent
-# From the roof down: a room may import those on lower floors, and no other.
-FLOORS = """
-    __main__
-    __init__  cli  integrations
-    api
-    fetch
-    display
-    results
-    timeline
-    store
-    store/pages  store/typed
-    store/journal
-    engage
-    http
-    accounts  extras  store/database
-    _lazy  _version  errors  simulator  text
-"""
-HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
 IMPORT_SECONDS = 0.25
 EXTRAS = {"dlt", "mixpanel_headless", "pandas", "polars", "pyarrow", "tqdm"}
-
-
-def modules():
-    return sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
-
-
-def room(parts):
-    """The room that a path inside the package belongs to; ``()`` is the package itself."""
-    first = parts[0].removesuffix(".py") if parts else "__init__"
-    return (
-        f"store/{parts[1]}"
-        if first == "store" and (ROOT / "store" / "/".join(parts[1:2])).is_dir() and parts[1:]
-        else first
-    )
-
-
-def imports(module, *, at_run_time=False):
-    """The absolute names of what a module imports: of each ``from``, the module, then what is taken from it."""
-    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
-    skipped = set()
-    if at_run_time:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-                skipped.update(map(id, ast.walk(node)))
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            package = ["mixpanel_duckdb", *module.parts[:-1]]
-            base = package[: len(package) - node.level + 1] if node.level else []
-            yield ".".join([*base, *([node.module] if node.module else [])])
-
-
-def of_the_package(module):
-    """The paths inside the package that a module imports, as parts."""
-    return [tuple(name.split(".")[1:]) for name in imports(module) if name.split(".")[0] == "mixpanel_duckdb"]
 
 
 def test_every_room_stands_in_the_table():
@@ -133,7 +74,7 @@ def test_only_the_store_knows_duckdb_at_run_time_and_executes_sql():
         assert "duckdb" not in names, f"{module} imports duckdb"
         calls = {
             node.func.attr
-            for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8")))
+            for node in ast.walk(parsed(module))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
         assert not calls & {"executemany", "from_query"}, f"{module} speaks SQL"
@@ -164,7 +105,7 @@ def test_modules_stay_short():
 def test_functions_stay_short():
     long = {}
     for module in modules():
-        for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(module)):
             if isinstance(node, ast.FunctionDef):
                 assert not any(isinstance(inner, ast.Nonlocal) for inner in ast.walk(node)), f"{module}: {node.name}"
                 first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]

@@ -7,11 +7,11 @@
     result = md.fetch_profiles("mixpanel.duckdb")     # table "profiles"; credentials from the environment
     result.df()
 
-How a page becomes rows, from room to room: ``credentials`` and ``query`` say who asks what; ``transport`` posts one
-request; ``reader`` repeats it as ``retry`` and ``rate_limit`` allow, and reads its ``answer`` as a ``page`` for the
-``client``, whose ``stream`` yields profiles from a ``readahead``; ``fetcher`` makes a ``run`` of it, whose ``download``
-moves the pages of a ``session`` and its ``plan`` from a ``source`` through the ``writer`` into the ``store``; what
-happens is told through ``progress`` and ends in a ``result``. ``api`` has the one-call forms, ``cli`` the command.
+How a page becomes rows, from room to room: ``accounts`` says who asks; ``http`` posts one request, and again as retries
+and limits allow; ``engage`` makes a page of its answer; ``store`` makes rows of the page and, once all are there, the
+table. ``fetch`` drives this with its threads and its queue; ``results`` has what is told of it, ``display`` shows it,
+``timeline`` draws it afterwards. ``api`` has the one-call forms, ``cli`` the command, ``integrations`` the loaders;
+``errors``, ``text`` and ``extras`` serve all, and ``simulator`` is a server to try it on.
 """
 
 from ._version import __version__

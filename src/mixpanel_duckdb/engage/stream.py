@@ -1,8 +1,8 @@
 """All profiles of a query as a stream, in page order, while the next pages are on their way.
 
-The caller's thread decodes one page at a time. A page that is odd is judged by the rules of a download (``session``):
-fetched once more, then taken as it is and said in the log; if the profiles do not add up to the server's total, that is
-raised at the end. A page that cannot be had at all is raised when its turn comes.
+The caller's thread decodes one page at a time. A page that is odd is judged by the rules of a download
+(``announcement``): fetched once more, then taken as it is and said in the log; if the profiles do not add up to the
+server's total, that is raised at the end. A page that cannot be had at all is raised when its turn comes.
 """
 
 from __future__ import annotations

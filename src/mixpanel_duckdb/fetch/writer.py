@@ -25,7 +25,7 @@ __all__ = ["PageSink", "Writer"]
 _GROUP_BYTES = 3_000_000
 # So long a page waits for others to share its statement with; small beside any request.
 _GATHER = 0.02
-# A transaction becomes row groups of its own (see ``store.tuning``); smaller ones make a larger file.
+# A transaction becomes row groups of its own (see ``store.database``); smaller ones make a larger file.
 _COMMIT_BYTES = 19_000_000
 # Parsed groups that may wait while the writer compresses.
 _STAGED_GROUPS = 4

@@ -2,7 +2,7 @@
 
 ``RateLimiter`` is what all workers share: at most five requests in flight, one pause for all of them, fewer in flight
 for a while after a concurrency 429, and, once a quota 429 has told the size of the window, no more requests in a window
-than fit. What a 429 says is read in ``limits``.
+than fit. What a 429 says is read in ``refusal``.
 
 The published limit is 60 queries an hour and 5 at a time, for each project; whether pages of one session count is not
 published, so nothing is held back before the server has refused something. Where a refusal is likely, past the

@@ -1,4 +1,4 @@
-"""The storage room, the only one with SQL: a page becomes rows here, and a complete table is swapped in.
+"""The only room with SQL: a page becomes rows here, and a complete table is swapped in.
 
 Page bodies come in and are committed with their journal; tables, records and connections for readers go out. Called by
 ``fetch`` (to write), ``results``, ``timeline`` and ``cli`` (to read). Other rooms import from here, never from the

@@ -2,7 +2,7 @@
 
 ``_mixpanel_fetches`` has a row for each fetch, ``_mixpanel_runs`` one for each of its runs, ``_mixpanel_pages`` one for
 each committed or missing page, and ``_mixpanel_queries`` one for each query of the last hour that counts against a
-project's quota. A page's journal row is written by ``ingest`` in the transaction that holds its profiles; that is all
+project's quota. A page's journal row is written by ``pages`` in the transaction that holds its profiles; that is all
 that resume relies on.
 
 A fetch that is running belongs to one run of one process: see ``ownership``.

@@ -4,7 +4,7 @@ A group of pages goes through two steps, each on a thread and a cursor of its ow
 before it is compressed and written. ``stage`` parses the bodies into a table of an attached in-memory database and
 counts each page there, so that a short or odd one is known before anything is stored. ``commit`` appends the accepted
 pages of one or more groups to the staging table of the file, and to the journal, in one transaction. DuckDB compresses
-what it writes at its own checkpoints; a large transaction starts one, and goes past the write-ahead log (``tuning``).
+what it writes at its own checkpoints; a large transaction starts one, and goes past the write-ahead log (``database``).
 """
 
 from __future__ import annotations
