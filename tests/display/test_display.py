@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import re
 import subprocess
 import sys
 import threading
@@ -280,3 +281,10 @@ def test_the_tally_alone_shows_nothing(capsys):
     tally.page_done(page(3))
     tally.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_wait_that_ends_on_another_day_shows_its_date():
+    tally = Tally(lambda _: None, clock=Clock())
+    tally.waiting(86_400.0, "quota")
+    assert re.fullmatch(r"waiting until \d{4}-\d\d-\d\d \d\d:\d\d", tally.figures()[0])
+    assert tally.figures()[1] == "(hourly quota, 24:00:00)"

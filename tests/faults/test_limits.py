@@ -2,13 +2,12 @@
 
 import threading
 import time
-from datetime import datetime, timedelta
 
 import pytest
 
 import mixpanel_duckdb as md
 from helpers import PAGE, client_of, fetch, served, stored
-from mixpanel_duckdb.http.refusal import parse_retry_after, read_limit
+from mixpanel_duckdb.http.refusal import read_limit
 from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, RequestRecord, Simulator
 
@@ -211,9 +210,24 @@ def test_of_two_limits_used_up_the_one_that_tripped_says_for_how_long() -> None:
     assert (busy.kind, busy.wait) == ("concurrency", 10)
 
 
-def test_a_date_in_the_past_or_nonsense_is_not_waited_for() -> None:
-    now = datetime.now().astimezone()
-    past = (now - timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S %z")
-    assert parse_retry_after(past) == 0
-    assert parse_retry_after("nan") is None
-    assert parse_retry_after("99999999999999999999 GMT") is None
+NONSENSE = [
+    {"RateLimit": '"project";r=0;t=nan'},
+    {"RateLimit": '"project";r=0;t=-5'},
+    {"RateLimit": '"project-concurrency";r=0;t=inf', "RateLimit-Policy": '"project";q=nan;w=inf'},
+    {"Retry-After": "Mon, 01 Jan 2026 00:00:00 +9999999999999999"},
+    {"Retry-After": "99999999999999999999"},
+    {"Retry-After": "1e300"},
+]
+
+
+@pytest.mark.parametrize("headers", NONSENSE, ids=lambda headers: " ".join(headers.values()))
+def test_headers_without_sense_neither_hang_nor_hammer_nor_break_a_run(
+    headers: dict[str, str], database: str
+) -> None:
+    fault = Fault("status", page=12, status=429, attempts=None, headers=headers)
+    with Simulator(PEOPLE, limits=FREE, faults=[fault]) as sim:
+        result = fetch(sim, database, rate_limit_wait=0.3)
+        assert len(refused(sim.requests)) <= 2
+    assert not result.is_complete
+    assert 12 in result.failed_page_indices
+    assert result.waited_seconds <= 0.3

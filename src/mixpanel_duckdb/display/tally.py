@@ -119,8 +119,10 @@ class Tally(SilentObserver):
         hold = self.hold
         if hold < 0.5:
             return []
-        at = datetime.now().astimezone() + timedelta(seconds=hold)
-        return [f"waiting until {at:%H:%M:%S}", f"({self.held_by}, {duration(hold)})"]
+        now = datetime.now().astimezone()
+        at = now + timedelta(seconds=hold)
+        until = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"
+        return [f"waiting until {until}", f"({self.held_by}, {duration(hold)})"]
 
     def _pace(self) -> list[str]:
         profiles = f"{self.rows:,} profiles"

@@ -12,6 +12,7 @@ page does.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -23,9 +24,11 @@ from dataclasses import dataclass
 
 from ..errors import QueryError, RateLimitError
 from .control import FetchControl
-from .refusal import Kind, LimitHit
+from .refusal import LONGEST_WAIT, Kind, LimitHit
 
 __all__ = ["HOURLY_QUOTA", "MAX_IN_FLIGHT", "Pause", "RateLimiter", "capped_workers"]
+
+_log = logging.getLogger("mixpanel_duckdb")
 
 # What Mixpanel publishes for a project (docs, "Rate limits"): queries an hour, and at the same time.
 HOURLY_QUOTA = 60
@@ -34,6 +37,9 @@ _SCOUTS = 2
 # A refusal takes a round trip, a page much longer: an eighth of the fastest page, within these bounds, in seconds.
 _SCOUTS_LEAD = (0.05, 1.0)
 _RECOVERY = 30.0
+# A shorter wait than this is none: whoever obeyed it would hammer.
+_LEAST_WAIT = 0.05
+_MOST_DOUBLINGS = 30
 _LONGEST_BACKOFF: dict[Kind, tuple[float, float]] = {
     # kind: first pause and longest pause, in seconds, where the server names none
     "quota": (60.0, 3600.0),
@@ -136,7 +142,7 @@ class RateLimiter:
         """
         with self._changed:
             now = self._clock()
-            wait = hit.wait or self._backoff(hit.kind, now)
+            wait = self._wait_for(hit, now)
             self._doubt_since = now
             if hit.kind == "concurrency":
                 self._allowed, self._allowed_since = max(1.0, self._cap(now) - 1.0), now + wait
@@ -146,6 +152,14 @@ class RateLimiter:
             if self._pause is None or now + wait > self._pause.until:
                 self._pause = Pause(hit.kind, now + wait)
             self._changed.notify_all()
+
+    def _wait_for(self, hit: LimitHit, now: float) -> float:
+        """Seconds to pause for a 429 that came now."""
+        asked = hit.wait or 0.0
+        held = self._pause.until - now if self._pause else 0.0
+        if asked >= LONGEST_WAIT > held + 1.0:
+            _log.warning("The server asks to wait for a day or longer; a day is waited, then it is asked again.")
+        return min(asked, LONGEST_WAIT) if asked >= _LEAST_WAIT else self._backoff(hit.kind, now)
 
     def _leave(self, sent: _Sent, *, accepted: bool, refused: bool) -> None:
         with self._changed:
@@ -166,7 +180,7 @@ class RateLimiter:
         if self._pause is not None and self._pause.until > now:
             return 0.0
         strikes = self._strikes[kind] = self._strikes.get(kind, 0) + 1
-        return min(longest, first * 2.0 ** (strikes - 1))
+        return min(longest, first * 2.0 ** min(strikes - 1, _MOST_DOUBLINGS))
 
     def _cap(self, now: float) -> float:
         """The number allowed in flight: one more for each quiet half minute since the last concurrency 429."""

@@ -13,6 +13,9 @@ from ..errors import EngageError, MixpanelError
 
 __all__ = ["RetryPolicy"]
 
+# More would only leave the range of a float.
+_MOST_DOUBLINGS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -53,7 +56,7 @@ class RetryPolicy:
         """
         if not error.retryable or attempt >= self.attempts:
             return None
-        backoff = min(self.longest_delay, self.first_delay * 2.0 ** (attempt - 1))
+        backoff = min(self.longest_delay, self.first_delay * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
         backoff *= 1.0 - self.jitter * self.draw()
         asked = error.retry_after if isinstance(error, EngageError) else None
         return max(backoff, min(asked or 0.0, self.longest_delay))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 FaultKind = Literal[
@@ -52,6 +52,8 @@ class Fault:
       right), `cut` (shorter than its Content-Length), `cut_chunked`, `reset` (RST), all after the share
       `after` of the body, `slow` (the body takes `seconds`), `delay` (`seconds` more than usual)
 
+    Any of them may carry `headers`, which are added to those of the answer or take their place.
+
     Args:
         kind: What goes wrong.
         page: A page number, several, or None for every request.
@@ -78,6 +80,7 @@ class Fault:
     of_page: int = 0
     total: int = 0
     location: str = "http://127.0.0.1:9/elsewhere"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -195,6 +195,7 @@ class Simulator:
             return refused, None
         fault = self._faults.pick(exchange.record.page, exchange.record.attempt)
         response = self._scripted_refusal(request, fault) or self._engage.answer(request, parameters, fault)
+        response.headers.update(fault.headers if fault else {})
         if response.status in _FREE:
             exchange.forgive()
         extra = (fault.seconds or 0.0) if fault and fault.kind == "delay" else 0.0
