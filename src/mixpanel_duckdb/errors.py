@@ -10,7 +10,7 @@
     │   ├── RequestRejectedError    400, 402, 404: the server's own words
     │   │   └── SessionLostError    the server no longer knows the session
     │   ├── RateLimitError          429, or a wait longer than allowed           exit 4
-    │   ├── ServerError             5xx
+    │   ├── ServerError             5xx, and what may pass: 408, 409, 423
     │   ├── UnreadableAnswerError   cut, not JSON, not a page
     │   └── ConnectionFailedError   nothing came back: refused, reset, timed out
     ├── StorageError                DuckDB could not read or write               exit 5
@@ -163,7 +163,7 @@ class RateLimitError(EngageError):
 
 
 class ServerError(EngageError):
-    """The server failed (5xx)."""
+    """The server failed (5xx), or refused in a way that may pass (408, 409, 421, 423, 425, 449, 499)."""
 
     code = "server"
     retryable = True

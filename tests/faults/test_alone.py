@@ -11,7 +11,8 @@ PAGES = 12
 FREE = Limits(quota=None)
 
 PASSING = [
-    *(Fault("status", page=5, status=status) for status in (408, 500, 502, 503, 504)),
+    *(Fault("status", page=5, status=status) for status in (304, 408, 409, 421, 423, 449, 499, 500, 502, 503, 504)),
+    *(Fault("page_as", page=page, status=status) for status in (201, 203, 206) for page in (0, 5)),
     Fault("status", page=5, status=503, retry_after=0.05),
     Fault("status", page=0, status=500),
     Fault("status", page=5, attempts=4, status=500),
@@ -50,7 +51,7 @@ PASSING = [
 
 
 def _name(fault: Fault) -> str:
-    what = f"{fault.status}" if fault.kind == "status" else f"{fault.kind}"
+    what = {"status": f"{fault.status}", "page_as": f"page-as-{fault.status}"}.get(fault.kind, fault.kind)
     return f"{what}-page{fault.page}-x{fault.attempts}-at{fault.after:g}-{fault.of_page}"
 
 

@@ -221,9 +221,7 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("headers", NONSENSE, ids=lambda headers: " ".join(headers.values()))
-def test_headers_without_sense_neither_hang_nor_hammer_nor_break_a_run(
-    headers: dict[str, str], database: str
-) -> None:
+def test_headers_without_sense_neither_hang_nor_hammer_nor_break_a_run(headers: dict[str, str], database: str) -> None:
     fault = Fault("status", page=12, status=429, attempts=None, headers=headers)
     with Simulator(PEOPLE, limits=FREE, faults=[fault]) as sim:
         result = fetch(sim, database, rate_limit_wait=0.3)

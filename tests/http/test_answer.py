@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mixpanel_duckdb import (
     CredentialsError,
@@ -38,8 +40,10 @@ TABLE = [
     (502, "Bad Gateway", ServerError),
     (503, "", ServerError),
     (504, "timed out", ServerError),
-    (301, "Moved", RequestRejectedError),
-    (204, "", UnreadableAnswerError),
+    *((status, "Conflict, try again", ServerError) for status in (409, 421, 423, 424, 449, 460, 499)),
+    *((status, "no use", RequestRejectedError) for status in (405, 406, 410, 412, 414, 422, 431, 451)),
+    *((status, "Moved", RequestRejectedError) for status in (301, 302, 303, 307, 308)),
+    *((status, "", UnreadableAnswerError) for status in (201, 202, 203, 204, 206, 226, 300, 304, 305)),
 ]
 
 
@@ -79,21 +83,62 @@ def test_a_server_that_fails_may_say_when_to_come_back():
     assert error_for(503, {"retry-after": "12"}, b"", 0).retry_after == 12.0
 
 
+PAGE = b'{"page":0,"results":[{"$distinct_id":"ana","$properties":{"$email":"ana@example.org"}}],"total":1}'
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         (b'{"error":"why"}', "why"),
-        (b'{"error":{"code":1}}', "{'code': 1}"),
-        (b'{"error":""}', '{"error":""}'),
+        (b'\xef\xbb\xbf{"error":"two\n lines \x00"}', "two lines \x00"),
+        (b'{"error":{"code":1}}', '{"code": 1}'),
+        (b'{"error":' + b"[" * 900 + b"]" * 900 + b"}", "[" * 500),
+        (b'{"error":true}', "true"),
+        (b'{"error":""}', ""),
+        (b'{"error":[]}', ""),
+        (b'{"error":"' + b"x" * 9000 + b'"}', "x" * 500),
+        (b'{"status":"ok"}', ""),
         (b"", ""),
         (b"  two\n lines ", "two lines"),
         (b"\xff\xfe", "\ufffd\ufffd"),
-        (b"[" * 9000, "[" * 300),
-        (b'"text"', '"text"'),
+        (b"[" * 9000, ""),
+        (b"[" * 900_000, ""),
+        (b'{"error":' + b"9" * 5000 + b"}", ""),
+        (b'"text"', "text"),
+        (PAGE, ""),
+        (PAGE[:60], ""),
+        (PAGE[20:], ""),
+        (b"[" + PAGE + b"]", ""),
     ],
+    ids=lambda value: str(value)[:30],
 )
-def test_the_servers_words_are_found_in_anything(body, words):
+def test_the_servers_words_are_found_in_anything_and_never_in_profiles(body, words):
     assert server_words(body) == words
+
+
+bodies = (
+    st.binary(max_size=80)
+    | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=8).map(
+        lambda error: json.dumps({"error": error}).encode()
+    )
+    | st.integers(0, len(PAGE)).map(lambda end: PAGE[:end])
+)
+
+
+@given(st.integers(100, 999).filter(lambda status: status != 200), bodies, st.sampled_from(["", "5", "x", "1e999"]))
+def test_any_status_with_any_body_is_one_error_without_profiles(status, body, wait):
+    error = error_for(status, {"retry-after": wait}, body, 7)
+    assert (error.status, error.page) == (status, 7)
+    assert str(error).startswith(f"Page 7: status {status}: ")
+    assert "ana" not in str(error.to_dict())
+    assert len(str(error)) < 700
+    str(error).encode()
+
+
+@pytest.mark.parametrize("status", range(400, 500))
+def test_a_4xx_is_asked_again_unless_it_is_one_that_no_other_try_can_cure(status):
+    final = {400, 401, 402, 403, 404, 405, 406, 407, *range(410, 418), 422, 426, 428, 431, 451}
+    assert error_for(status, {}, b"", 0).retryable == (status not in final)
 
 
 def test_long_words_are_shortened_and_told_as_plain_values():

@@ -104,7 +104,9 @@ def test_any_figure_in_any_header_gives_a_pause_that_ends(headers: dict[str, str
     assert_pause_ends(hit)
 
 
-@given(st.builds(LimitHit, st.sampled_from(["quota", "concurrency", "shedding"]), st.floats(), st.just(60), st.just(9.0)))
+@given(
+    st.builds(LimitHit, st.sampled_from(["quota", "concurrency", "shedding"]), st.floats(), st.just(60), st.just(9.0))
+)
 def test_any_wait_at_all_gives_a_pause_that_ends(hit: LimitHit) -> None:
     assert_pause_ends(hit)
 

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from ..accounts import AnyCredentials, Credentials, resolve_base_url, signer_for
 from ..errors import MixpanelError
 from ..http import (
+    ANSWER_TIMEOUT,
     DEFAULT_TIMEOUT,
+    MAX_BODY_BYTES,
+    AnswerBounds,
     Exchange,
     FetchControl,
     HttpAnswer,
@@ -47,10 +50,12 @@ class MixpanelClient:
         rate_limiter: Shared between clients of one project to give them one sense of its limits.
         http_client: Your own ``httpx.Client`` (proxies, private CAs); it is used, never closed.
         allow_http: Accept a base URL that is neither https nor loopback.
+        max_body_bytes: Most bytes of one answer, packed or unpacked; a page that is larger is never held in memory.
+        answer_timeout: Most seconds from a request to the last byte of its answer, however steadily it drips.
 
     Raises:
-        ConfigurationError: The base URL is unusable or unsafe, or the installed ``mixpanel-headless`` is not one that
-            this package knows.
+        ConfigurationError: The base URL is unusable or unsafe, a bound is no positive number, or the installed
+            ``mixpanel-headless`` is not one that this package knows.
 
     Example:
         >>> from mixpanel_duckdb.simulator import Population, Simulator
@@ -71,11 +76,14 @@ class MixpanelClient:
         rate_limiter: RateLimiter | None = None,
         http_client: httpx.Client | None = None,
         allow_http: bool = False,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        answer_timeout: float = ANSWER_TIMEOUT,
     ) -> None:
         self.credentials = signer = signer_for(credentials)
         self.base_url = resolve_base_url(base_url, signer.region, allow_http=allow_http)
         self.rate_limiter = rate_limiter or RateLimiter()
-        self._transport = Transport(self.base_url, signer, timeout=timeout, http_client=http_client)
+        bounds = AnswerBounds(max_body_bytes, answer_timeout)
+        self._transport = Transport(self.base_url, signer, timeout=timeout, http_client=http_client, bounds=bounds)
         self._exchange = Exchange(self._transport, signer, retry=retry or RetryPolicy(), rate_limiter=self.rate_limiter)
 
     @classmethod

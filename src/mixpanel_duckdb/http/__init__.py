@@ -6,6 +6,7 @@ the error that it means. The room knows statuses, headers and sockets, and nothi
 ==============  ==============================================================================
 ``exchange``    one form and its answer, however many requests it takes
 ``transport``   one request posted, its answer read; the only module that imports httpx
+``body``        its bytes gathered and decompressed, within bounds of size and time
 ``answer``      from a status and a text to the error that they mean
 ``refusal``     what a 429 says: which limit tripped, and how long it asks to wait
 ``rate_limit``  who may send now: at most five in flight, one pause for all after a 429
@@ -17,7 +18,8 @@ the error that it means. The room knows statuses, headers and sockets, and nothi
 ==============  ==============================================================================
 """
 
-from .answer import error_for
+from .answer import error_for, error_words
+from .body import ANSWER_TIMEOUT, MAX_BODY_BYTES, AnswerBounds
 from .control import FetchControl
 from .exchange import Exchange
 from .meter import Meter
@@ -28,9 +30,12 @@ from .trace import Arrival, Step, Trace, steps_from, steps_text, utc_now
 from .transport import DEFAULT_TIMEOUT, Form, HttpAnswer, Transport
 
 __all__ = [
+    "ANSWER_TIMEOUT",
     "DEFAULT_TIMEOUT",
     "HOURLY_QUOTA",
+    "MAX_BODY_BYTES",
     "MAX_IN_FLIGHT",
+    "AnswerBounds",
     "Arrival",
     "Exchange",
     "FetchControl",
@@ -47,6 +52,7 @@ __all__ = [
     "capped_workers",
     "cut_short",
     "error_for",
+    "error_words",
     "steps_from",
     "steps_text",
     "utc_now",

@@ -1,4 +1,4 @@
-"""From an HTTP answer to a page or to the error that it means.
+"""From an HTTP answer that is no page to the error that it means.
 
 The texts and status codes are those that clients have met (their tests and issue threads); where only the text tells
 what happened (an older 400 for bad credentials, a rate limit under 400 or 401), the text decides.
@@ -22,10 +22,13 @@ from ..errors import (
 )
 from .refusal import parse_retry_after, read_limit
 
-__all__ = ["error_for", "is_certificate_error", "server_words"]
+__all__ = ["REDIRECTS", "error_for", "error_words", "is_certificate_error", "server_words"]
 
-_RETRIED_STATUS = frozenset({408, 425})
+_MOST_WORDS = 500
 _CREDENTIAL_STATUS = frozenset({401, 403, 407})
+# What no other try can cure. Any other 4xx (408, 409, 421, 423, 425, 449, 499, or one that nobody registered) may pass.
+_FINAL_STATUS = frozenset({400, 402, 404, 405, 406, *range(410, 418), 422, 426, 428, 431, 451})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ADVICE = {
     402: "This plan has no access to the Query API.",
     404: "Check the base URL and the region (MP_API_BASE_URL, MP_REGION).",
@@ -33,14 +36,40 @@ _ADVICE = {
 
 
 def server_words(body: bytes) -> str:
-    """Find the sentence in an error answer: its ``error`` text, or the start of whatever came."""
+    """Find the sentence in an error answer: its ``error`` text, or the start of what came, if that is no JSON.
+
+    JSON without such a text is perhaps a page, whole or cut, whose profiles have no place in an error.
+
+    Example:
+        >>> server_words(b"Bad Gateway"), server_words(b'{"results":[{"$distinct_id":"ana"')
+        ('Bad Gateway', '')
+    """
+    start = body[:_MOST_WORDS].decode("utf-8", "replace").removeprefix("\ufeff").strip()
+    if not start.startswith(("{", "[", '"')):
+        return "" if "$distinct_id" in start or "$properties" in start else " ".join(start[:300].split())
     try:
-        decoded = json.loads(body)
+        decoded = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
     except (ValueError, RecursionError):
-        decoded = None
-    if isinstance(decoded, dict) and decoded.get("error"):
-        return str(decoded["error"])
-    return " ".join(body[:300].decode("utf-8", "replace").split())
+        return ""
+    if isinstance(decoded, dict):
+        return error_words(decoded.get("error"))
+    return error_words(decoded) if isinstance(decoded, str) else ""
+
+
+def error_words(error: object) -> str:
+    """Give the value of an ``error`` key as text; ``""`` if it is empty, as in an answer without an error.
+
+    Example:
+        >>> error_words("shard timeout"), error_words({"code": 7}), error_words([]), error_words(False)
+        ('shard timeout', '{"code": 7}', '', '')
+    """
+    if not error:
+        return ""
+    try:
+        text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = f"an error of type {type(error).__name__}"
+    return " ".join(text[: 4 * _MOST_WORDS].encode("utf-8", "replace").decode().split())[:_MOST_WORDS]
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes, page: int) -> MixpanelError:
@@ -62,18 +91,17 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, page: int) -
     if status == 429 or "rate limit exceeded" in text.lower():
         hit = read_limit(headers, text)
         return RateLimitError(sentence, kind=hit.kind, retry_after=hit.wait, **where)
-    if status >= 500 or status in _RETRIED_STATUS:
-        asked = parse_retry_after(headers.get("retry-after"))
-        return ServerError(sentence, retry_after=asked, **where)
-    if status in _CREDENTIAL_STATUS or "Unable to authenticate" in text:
+    if status in REDIRECTS:
+        return RequestRejectedError(f"{sentence}. Redirects to another host are not followed.", **where)
+    if status < 400:
+        return UnreadableAnswerError(sentence, **where)
+    if status in _CREDENTIAL_STATUS or (status < 500 and "Unable to authenticate" in text):
         return CredentialsError(f"{sentence}. Check the credentials, project id and region.", **where)
     if status == 400 and "uncached query" in text:
         return SessionLostError(sentence, **where)
-    if 300 <= status < 400:
-        return RequestRejectedError(f"{sentence}. Redirects to another host are not followed.", **where)
-    if status >= 400:
+    if status in _FINAL_STATUS:
         return RequestRejectedError(" ".join(filter(None, (sentence + ".", _ADVICE.get(status)))), **where)
-    return UnreadableAnswerError(sentence, **where)
+    return ServerError(sentence, retry_after=parse_retry_after(headers.get("retry-after")), **where)
 
 
 def is_certificate_error(error: BaseException | None) -> bool:

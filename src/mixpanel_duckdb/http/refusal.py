@@ -1,8 +1,8 @@
 """What a 429 says: which limit tripped, and how long it asks to wait. Pure functions.
 
 The limit is named in IETF-draft ``RateLimit`` headers, in ``Retry-After``, in the text, or not at all (texts and
-headers as in the tests of mixpanel/mixpanel-headless, ``pacer.py``). Whatever stands there, what comes out is finite, not
-negative, and a day at most: a figure that makes no sense counts as none.
+headers as in the tests of mixpanel/mixpanel-headless, ``pacer.py``). Whatever stands there, what comes out is finite,
+not negative, and a day at most: a figure that makes no sense counts as none.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LimitHit:
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Read ``Retry-After``: seconds or an HTTP date, and, since servers send those too, a moment as a number or in ISO form.
+    """Read ``Retry-After``: seconds or an HTTP date. A moment since 1970 or in ISO form is understood, too.
 
     Returns:
         Seconds from now, 0 to a day; ``None`` if nothing can be read from it.

@@ -19,15 +19,14 @@ import httpx
 from .._version import __version__
 from ..accounts import Signer
 from ..errors import ConfigurationError, ConnectionFailedError, MixpanelError, UnreadableAnswerError
-from .answer import is_certificate_error
+from .answer import REDIRECTS, is_certificate_error
+from .body import AnswerBounds, Deadline, gathered, is_gzip, too_large, unpacked
 from .control import FetchControl
 
 __all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
 
 ENGAGE_PATH = "/api/query/engage"
 _MOST_REDIRECTS = 3
-# A gzip stream's word for its own size is believed up to so many times its length: profiles pack 5 to 20 times.
-_MOST_DEFLATED = 100
 # Mixpanel's gateway gives a query about 488 s (mixpanel_headless 0.4.0, DEFAULT_QUERY_TIMEOUT_S); a shorter read
 # timeout would pay for a page and then not wait for it.
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10.0, read=503.0, write=60.0, pool=60.0)
@@ -58,6 +57,7 @@ class Transport:
         credentials: Asked for its header at each request.
         timeout: Seconds, or an ``httpx.Timeout``; for a client made here.
         http_client: An ``httpx.Client`` of the caller's; used, never closed.
+        bounds: How large an answer may be, and how long it may take.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class Transport:
         *,
         timeout: float | httpx.Timeout = DEFAULT_TIMEOUT,
         http_client: httpx.Client | None = None,
+        bounds: AnswerBounds | None = None,
     ) -> None:
+        self._bounds = bounds or AnswerBounds()
         self._base_url = base_url
         self._credentials = credentials
         self._owns_http = http_client is None
@@ -100,7 +102,7 @@ class Transport:
             MixpanelError: No complete answer came back.
         """
         try:
-            return self._follow(form, control)
+            return self._follow(form, index, control)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error) as error:
             failure = self._error(error, index)
         except RuntimeError as error:
@@ -110,21 +112,24 @@ class Transport:
         # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
         raise failure
 
-    def _follow(self, form: Form, control: FetchControl) -> HttpAnswer:
+    def _follow(self, form: Form, index: int, control: FetchControl) -> HttpAnswer:
         url = httpx.URL(self._base_url + ENGAGE_PATH, params=self._credentials.scope())
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._send(url, form, control)
-            target = url.join(answer.headers.get("location", "")) if 300 <= answer.status < 400 else url
+            answer = self._send(url, form, index, control)
+            target = url.join(answer.headers.get("location", "")) if answer.status in REDIRECTS else url
             if target == url or not _same_origin(url, target):
                 break
             url = target
         return answer
 
-    def _send(self, url: httpx.URL, form: Form, control: FetchControl) -> HttpAnswer:
+    def _send(self, url: httpx.URL, form: Form, index: int, control: FetchControl) -> HttpAnswer:
+        deadline = Deadline(self._bounds.timeout, index)
+
         def watch(event: str, info: Mapping[str, Any]) -> None:
             # Raised anywhere else, it would leave a socket that nobody closes.
             if event.endswith(".started") and "closed" not in event:
                 control.stop.check()
+                deadline.check()
             elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
                 each = info["return_value"].get_extra_info("socket")
                 if each is not None:
@@ -134,9 +139,29 @@ class Transport:
         headers.update(self._credentials.headers())
         headers.update({"Authorization": self._credentials.authorization(), "Accept": "application/json"})
         with self._http.stream(
-            "POST", url, data=form, headers=headers, follow_redirects=False, extensions={"trace": watch}
-        ) as response:
-            return HttpAnswer(response.status_code, response.headers, _body(response))
+            "POST", url, data=form, headers=headers, follow_redirects=False, timeout=self._timeout(),
+            extensions={"trace": watch},
+        ) as response:  # fmt: skip
+            return HttpAnswer(response.status_code, response.headers, self._body(response, deadline, index))
+
+    def _timeout(self) -> httpx.Timeout:
+        """The client's own, none of them longer than the whole answer may take."""
+        most, own = self._bounds.timeout, self._http.timeout.as_dict()
+        return httpx.Timeout(**{name: most if value is None else min(most, value) for name, value in own.items()})
+
+    def _body(self, response: httpx.Response, deadline: Deadline, index: int) -> bytes:
+        """Read a whole body and decompress it; a hook of the caller's HTTP client may have read it before."""
+        times = is_gzip(response.headers.get("Content-Encoding", ""))
+        if response.is_stream_consumed:
+            body = response.read()
+            if len(body) > self._bounds.max_body_bytes:
+                raise too_large(self._bounds, index)
+            return body
+        chunks = response.iter_bytes() if times is None else response.iter_raw()
+        body = gathered(chunks, self._bounds, deadline, index)
+        for _ in range(times or 0):
+            body = unpacked(body, self._bounds, index)
+        return body
 
     def _error(self, error: Exception, index: int) -> MixpanelError:
         if isinstance(error, httpx.DecodingError | zlib.error):
@@ -150,21 +175,6 @@ class Transport:
             return ConfigurationError(f"The base URL or a proxy is unusable: {error}.", page=index)
         detail = str(error) or type(error).__name__
         return ConnectionFailedError(f"Page {index}: no complete answer from {self._base_url}: {detail}.", page=index)
-
-
-def _body(response: httpx.Response) -> bytes:
-    """Read a whole body and decompress it.
-
-    The usual gzip goes to zlib in one call: off the GIL once, not for each chunk, and into a block of the right size,
-    so that a large body is never held twice. The stream tells that size in its last four bytes; zlib makes more room
-    where they lie. A hook of the caller's HTTP client may have read the answer before.
-    """
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
-    if coding != "gzip" or response.is_stream_consumed:
-        return response.read()
-    packed = b"".join(response.iter_raw())
-    size = min(int.from_bytes(packed[-4:], "little"), _MOST_DEFLATED * len(packed))
-    return zlib.decompress(packed, zlib.MAX_WBITS | 16, max(1, size)) if packed else b""
 
 
 def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:

@@ -104,8 +104,9 @@ def _as_gzip(response: HttpResponse) -> HttpResponse:
 
 
 DAMAGES: dict[str, Callable[[Fault, HttpResponse], HttpResponse]] = {
+    "page_as": lambda fault, response: replace(response, status=fault.status),
     "garbage_200": _garbage,
     "bad_gzip": _bad_gzip,
     "cut_gzip": _cut_gzip,
 }
-"""Bodies whose bytes are spoilt while the HTTP around them is correct."""
+"""Bodies whose bytes, or status, are spoilt while the HTTP around them is correct."""

@@ -24,6 +24,7 @@ FaultKind = Literal[
     "wrong_page",
     "missing_total",
     "wrong_total",
+    "page_as",
     "garbage_200",
     "bad_gzip",
     "hang",
@@ -47,7 +48,7 @@ class Fault:
       the client goes)
     * in the page: `empty_page`, `short_page` (`rows` left, else half), `duplicates` (`rows`, else half of
       them replaced by rows of `of_page`), `wrong_page` (echoes `of_page`), `missing_total`, `wrong_total`
-      (`total`)
+      (`total`), `page_as` (a good page under `status`, say 201 or 206)
     * on the wire: `garbage_200` (broken JSON), `bad_gzip`, `cut_gzip` (the stream ends early, the length is
       right), `cut` (shorter than its Content-Length), `cut_chunked`, `reset` (RST), all after the share
       `after` of the body, `slow` (the body takes `seconds`), `delay` (`seconds` more than usual)
