@@ -1,11 +1,13 @@
 """Turns at the interpreter's lock are short while pages are on their way, and what they were before afterwards."""
 
+import itertools
 import sys
 import threading
 
 import pytest
 
 from mixpanel_duckdb.fetch.turns import SHORT_TURNS
+from mixpanel_duckdb.store import PageIngest
 from store.storing import fetch_rows
 
 ROWS = [b'{"$distinct_id": "%d", "$properties": {}}' % number for number in range(30)]
@@ -18,11 +20,49 @@ def interval():
     sys.setswitchinterval(before)
 
 
-def test_a_run_has_short_turns_and_gives_them_back(interval):
-    seen = []
-    fetch_rows(ROWS, page_size=10, on_batch_complete=lambda _: seen.append(sys.getswitchinterval()))
-    assert seen == [pytest.approx(0.0002)] * 3
+def test_a_run_has_short_turns_while_it_writes_and_gives_them_back(interval, monkeypatch):
+    seen, commit = [], PageIngest.commit
+
+    def committing(sink, groups):
+        seen.append(sys.getswitchinterval())
+        return commit(sink, groups)
+
+    monkeypatch.setattr(PageIngest, "commit", committing)
+    fetch_rows(ROWS, page_size=10)
+    assert seen
+    assert seen == [pytest.approx(0.0002)] * len(seen)
     assert sys.getswitchinterval() == interval
+
+
+def interrupting(at):
+    """A tracer that raises KeyboardInterrupt where Ctrl-C would: at a line of this file's subject, counted up."""
+    left = itertools.count(at, -1)
+
+    def trace(frame, event, _):
+        if not frame.f_code.co_filename.endswith("turns.py"):
+            return None
+        if event in ("call", "line") and next(left) == 0:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def test_a_ctrl_c_at_any_moment_leaves_no_short_turns(interval):
+    """Python runs a signal's handler on the main thread, between two of its lines."""
+    for at in range(100):
+        before = sys.gettrace()
+        sys.settrace(interrupting(at))
+        try:
+            fetch_rows(ROWS[:1])
+        except KeyboardInterrupt:
+            assert sys.getswitchinterval() == interval
+            continue
+        finally:
+            sys.settrace(before)
+        break
+    assert sys.getswitchinterval() == interval
+    assert at < 99
 
 
 def test_a_run_that_fails_gives_them_back(interval):

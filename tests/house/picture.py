@@ -29,7 +29,8 @@ PLACES = {
     "engage": (0, 6),
     "http": (0, 6.9),
     "accounts": (0.9, 3.3), "extras": (3.5, 6), "store/database": (6.2, 12),
-    "errors": (0.9, 2.75), "text": (2.9, 4.9), "_lazy": (5.05, 6.1), "_version": (6.25, 7.85), "simulator": (8.3, 12),
+    "errors": (0.9, 2.4), "text": (2.5, 4), "process": (4.1, 5.6), "_lazy": (5.7, 6.5), "_version": (6.6, 7.9),
+    "simulator": (8.3, 12),
 }  # fmt: skip
 # The way of a page: each thread goes up or down its shaft from room to room.
 UP, DOWN = 0.45, 8.1

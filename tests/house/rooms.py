@@ -27,7 +27,7 @@ FLOORS = """
     engage
     http
     accounts  extras  store/database
-    _lazy  _version  errors  simulator  text
+    _lazy  _version  errors  process  simulator  text
 """
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from ..errors import ConnectionFailedError, CredentialsError, MixpanelError
+from ..process import ProcessLock
 from .credentials import HOSTS, Credentials, Region, Signer
 from .headless_sdk import SDK, details_of, imported, incompatible, needed, sentence
 
@@ -29,7 +29,7 @@ _FLAWLESS = re.compile(r"[!-~]+( [!-~]+)*")
 _OURS = {"authorization", "content-type", "content-length", "transfer-encoding"}
 _SIGNING = {"Workspace", "Session"}
 # Of the process, not of an account: several clients may share the tokens of one account on disk.
-_TURN = threading.Lock()
+_TURN = ProcessLock()
 
 
 class HeadlessSession(Protocol):
@@ -138,7 +138,7 @@ class HeadlessSigner:
             ConnectionFailedError: It could not reach the server that refreshes tokens.
         """
         asked = time.monotonic()
-        with _TURN:
+        with _TURN.lock:
             if self._failed_at >= asked:  # of those who waited for one refresh, none tries it again
                 raise type(self._failure)(str(self._failure))
             try:

@@ -24,7 +24,6 @@ from ..results import FetchObserver, FetchPlan, ParallelProfileFetchResult, Prof
 from ..store import IfExists, ProfileStore
 from .run import FetchOptions, FetchRun
 from .source import page_source
-from .turns import SHORT_TURNS
 
 __all__ = ["ParallelProfileFetcher"]
 
@@ -116,7 +115,7 @@ class ParallelProfileFetcher:
         )
         heard = on_batch_complete is not None or observer is not None
         showing = closing(progress_display(progress, heard=heard))
-        with self._store.in_one_thread(), SHORT_TURNS, showing as display:
+        with self._store.in_one_thread(), showing as display:
             listener = _Listener(on_batch_complete, display, *([observer] if observer else []))
             return FetchRun(self._source, self._store, query, table, options, listener).execute()
 

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from ..store import PageReceipt, PageWrite, StagedGroup
 from .channel import Channel
+from .turns import SHORT_TURNS
 
 __all__ = ["PageSink", "Writer"]
 
@@ -112,10 +113,11 @@ class Writer:
     def _write_all(self) -> None:
         """Commit what is staged until the stager has no more, then end both."""
         try:
-            for groups in self._commits():
-                pages = [page for group in groups for page in group.pages]
-                for write, receipt in zip(pages, self._sink.commit(groups), strict=True):
-                    self._on_written(write, receipt)
+            with SHORT_TURNS:
+                for groups in self._commits():
+                    pages = [page for group in groups for page in group.pages]
+                    for write, receipt in zip(pages, self._sink.commit(groups), strict=True):
+                        self._on_written(write, receipt)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fail(error)
         self._end()

@@ -22,7 +22,7 @@ from ..engage import page_count
 from ..errors import QueryError, StorageError
 from ..http import Step, steps_text, utc_now
 from ..text import note
-from .database import IN_MEMORY, Database, atomic, must_exist, storage_errors
+from .database import IN_MEMORY, Database, atomic, must_exist, refuse_inherited, storage_errors
 from .journal import (
     PREFIX,
     FetchRecord,
@@ -108,8 +108,10 @@ class ProfileStore:
         """Keep a second thread out, whose transactions would get mixed up with ours.
 
         Raises:
-            StorageError: Another thread is in here.
+            StorageError: Another thread is in here, or the store was opened before this process was forked.
         """
+        with storage_errors("use the database"):
+            refuse_inherited(self._cursor)
         if not self._in_use.acquire(blocking=False):
             raise StorageError("Another thread is fetching through this ProfileStore; give each thread one of its own.")
         try:
@@ -122,24 +124,25 @@ class ProfileStore:
         return self._database.reader()
 
     def fetches(self, table: str | None = None) -> list[FetchRecord]:
-        """List the fetches that this database knows, newest first.
+        """List the fetches that this database knows, newest first; any thread may call it.
 
         Args:
             table: Only those for this table.
         """
-        with storage_errors("read the journal"):
-            return self._journal.records(table) if self._journal.exists() else []
+        with storage_errors("read the journal"), self._database.cursor() as cursor:
+            journal = Journal(cursor)
+            return journal.records(table) if journal.exists() else []
 
     def queries_last_hour(self, project_id: str, host: str) -> int:
-        """Count the project's page-0 queries of the last hour that this database knows of."""
-        with storage_errors("read the journal"):
-            return queries_last_hour(self._cursor, project_id, host) if self._journal.exists() else 0
+        """Count the project's page-0 queries of the last hour that this database knows of; any thread may call it."""
+        with storage_errors("read the journal"), self._database.cursor() as cursor:
+            return queries_last_hour(cursor, project_id, host) if Journal(cursor).exists() else 0
 
     def count_queries(self, project_id: str, host: str, asked: int = 1) -> None:
-        """Note queries that count against a project's hourly quota."""
-        with storage_errors("write the journal"):
-            self._journal.ensure()
-            count_queries(self._cursor, project_id, host, asked)
+        """Note queries that count against a project's hourly quota; any thread may call it."""
+        with storage_errors("write the journal"), Ownership.alone(), self._database.cursor() as cursor:
+            Journal(cursor).ensure()
+            count_queries(cursor, project_id, host, asked)
 
     def begin(
         self, spec: FetchSpec, *, if_exists: IfExists = "error", resume: bool = True, resume_max_age: float = 3600.0

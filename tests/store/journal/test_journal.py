@@ -263,6 +263,48 @@ def test_queries_of_the_last_hour_are_counted_for_each_project(connection, store
     assert connection.execute("SELECT count(*) FROM _mixpanel_queries").fetchone() == (1,)
 
 
+def of_two_threads(work):
+    """Do something in two threads at once; give what was raised."""
+    raised, together = [], threading.Barrier(2)
+
+    def run(number):
+        together.wait()
+        try:
+            for _ in range(20):
+                work(number)
+        except Exception as error:
+            raised.append(repr(error))
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one store", "two stores of one file"])
+def test_queries_are_counted_from_two_threads_at_once(tmp_path, shared):
+    with ProfileStore(tmp_path / "a.duckdb") as one, ProfileStore(tmp_path / "a.duckdb") as two:
+        stores = [one, one if shared else two]
+        assert of_two_threads(lambda number: stores[number].count_queries("1", "h")) == []
+        assert one.queries_last_hour("1", "h") == 40
+
+
+def test_a_store_tells_of_its_fetches_and_queries_while_another_thread_writes_through_it(store):
+    def look_and_count(_):
+        assert [record.state for record in store.fetches()] == ["running"]
+        store.count_queries("1", "h")
+        store.queries_last_hour("1", "h")
+
+    with opened(store, total=20) as (fetch, writer):
+        thread = threading.Thread(target=lambda: [put(writer, [page(number, f"p{number}")]) for number in range(20)])
+        thread.start()
+        assert of_two_threads(look_and_count) == []
+        thread.join()
+        assert store.staged(fetch).rows == 20
+
+
 def test_a_record_is_told_in_plain_values_without_the_session(store):
     with opened(store):
         (record,) = store.fetches("profiles")

@@ -3,14 +3,16 @@
 The ground of the storage room. A path, ``":memory:"`` or somebody's connection comes in; cursors go out. Called by the
 rest of ``store`` only.
 
-===========  ======================================================================
-``opening``  ``Database``: whose it is, cursors, transactions, DuckDB's errors
-``tuning``   settings of ours on an instance that nobody else had open
-``catalog``  which table or view has a name, and its columns
-===========  ======================================================================
+=============  ======================================================================
+``opening``    ``Database``: whose it is, cursors, transactions, DuckDB's errors
+``inherited``  files that a forked process must not write
+``tuning``     settings of ours on an instance that nobody else had open
+``catalog``    which table or view has a name, and its columns
+=============  ======================================================================
 """
 
 from .catalog import COLUMNS, Existing, columns_of, existing
+from .inherited import refuse_inherited
 from .opening import (
     IN_MEMORY,
     Database,
@@ -40,5 +42,6 @@ __all__ = [
     "must_exist",
     "only_row",
     "quote",
+    "refuse_inherited",
     "storage_errors",
 ]

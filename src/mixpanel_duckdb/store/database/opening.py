@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -19,6 +18,8 @@ from typing import Any
 import duckdb
 
 from ...errors import DatabaseLockedError, StorageError
+from ...process import ProcessLock
+from .inherited import refuse_inherited
 from .tuning import Tuning
 
 __all__ = ["Database", "atomic", "connecting", "hush", "literal", "only_row", "quote", "storage_errors"]
@@ -26,8 +27,9 @@ __all__ = ["Database", "atomic", "connecting", "hush", "literal", "only_row", "q
 IN_MEMORY = ":memory:"
 # zstd for `properties` needs storage v1.2; v1.5.0 is what the oldest supported DuckDB reads. See docs/storage.md.
 _STORAGE_VERSION = "v1.5.0"
-# A file is made through one instance and opened through another; a second thread must not come in between.
-_OPENING = threading.Lock()
+# A file is made through one instance, opened through another, and tuned if that is nobody else's; a second thread must
+# not come in between. A fork must not, either: what DuckDB does once in a process, it does in the first opening.
+_OPENING = ProcessLock()
 
 
 def quote(name: str) -> str:
@@ -148,13 +150,10 @@ class Database:
     """
 
     def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
-        self.path: str | None = None
-        if isinstance(source, duckdb.DuckDBPyConnection):
-            self._source = source
-        else:
-            self.path = os.fspath(source)
-            self._source = self._open(self.path)
-        with storage_errors(f"use {self.path}" if self.path else "use the connection"):
+        self.path = None if isinstance(source, duckdb.DuckDBPyConnection) else os.fspath(source)
+        with storage_errors(f"open {self.path}" if self.path is not None else "use the connection"), _OPENING.lock:
+            self._source = source if isinstance(source, duckdb.DuckDBPyConnection) else _opened(os.fspath(source))
+            refuse_inherited(self._source)
             ours = self.path is not None and _is_alone(self._source)
             self.tuning = Tuning(self._source, ours=ours, limit_memory=self._on_disk)
             self._home = None if self.path else _place(self._source)
@@ -195,13 +194,6 @@ class Database:
                 self.tuning.give_back()
         self.connection.close()
 
-    @staticmethod
-    def _open(path: str) -> duckdb.DuckDBPyConnection:
-        with storage_errors(f"open {path}"), _OPENING:
-            if path != IN_MEMORY and not os.path.exists(path):
-                _create_file(path)
-            return duckdb.connect(path)
-
     def _stores_zstd(self) -> bool:
         """Whether this file's storage version can hold zstd; older files store such a column uncompressed."""
         row = only_row(
@@ -240,6 +232,12 @@ def _connect(path: str) -> duckdb.DuckDBPyConnection:
     must_exist(path)
     with storage_errors(f"open {path}"):
         return duckdb.connect(path)
+
+
+def _opened(path: str) -> duckdb.DuckDBPyConnection:
+    if path != IN_MEMORY and not os.path.exists(path):
+        _create_file(path)
+    return duckdb.connect(path)
 
 
 def _create_file(path: str) -> None:

@@ -6,10 +6,11 @@ be a leftover; of the runs of this process it is known here which of them are st
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
+
+from ...process import ProcessLock, in_child
 
 __all__ = ["Ownership"]
 
@@ -17,14 +18,21 @@ __all__ = ["Ownership"]
 class Ownership:
     """Claims of this process, so that two runs of it never write one table; guarded by one lock."""
 
-    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _turn: ClassVar[ProcessLock] = ProcessLock()
     _active: ClassVar[set[str]] = set()
+
+    @classmethod
+    @contextmanager
+    def alone(cls) -> Iterator[None]:
+        """Be alone with the journal: two transactions that change the same rows or tables would refuse each other."""
+        with cls._turn.lock:
+            yield
 
     @classmethod
     @contextmanager
     def claiming(cls, token: str) -> Iterator[None]:
         """Add a claim, alone with the journal; whatever is raised inside takes it back."""
-        with cls._lock:
+        with cls._turn.lock:
             cls._active.add(token)
             try:
                 yield
@@ -41,3 +49,6 @@ class Ownership:
     def holds(cls, token: str) -> bool:
         """Whether a claim is in force."""
         return token in cls._active
+
+
+in_child(Ownership._active.clear)  # the runs of a parent do not go on in its children
