@@ -21,12 +21,14 @@
     ├── IncompleteFetchError        raised by ``result.raise_for_failures()``    exit 4
     └── FetchStopped                a stop was asked for while waiting
 
-No error carries a credential: texts are built from status, server text and page only.
+No error carries a credential, or a control character: whatever its text is made of passes the gate of ``text``.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
+
+from .text import one_line
 
 __all__ = [
     "ConfigurationError",
@@ -48,6 +50,9 @@ __all__ = [
     "UnsuitableFileError",
     "UnsuitableTableError",
 ]
+
+_LONGEST_MESSAGE = 4_000
+_LONGEST_SERVER_TEXT = 500
 
 
 class MixpanelError(Exception):
@@ -77,10 +82,14 @@ class MixpanelError(Exception):
         server_text: str | None = None,
         page: int | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(one_line(str(message), _LONGEST_MESSAGE))
         self.status = status
-        self.server_text = server_text[:500] if server_text else server_text
+        self.server_text = one_line(server_text, _LONGEST_SERVER_TEXT) if server_text else server_text
         self.page = page
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As Exception does it, but without another __init__: some make their text of other arguments.
+        return _made_again, (type(self), self.args), self.__dict__
 
     def to_dict(self) -> dict[str, Any]:
         """Give the error as plain values, ready for JSON.
@@ -96,6 +105,10 @@ class MixpanelError(Exception):
             "server_text": self.server_text,
             "page": self.page,
         }
+
+
+def _made_again(kind: type[MixpanelError], args: tuple[Any, ...]) -> MixpanelError:
+    return kind.__new__(kind, *args)
 
 
 class ConfigurationError(MixpanelError):

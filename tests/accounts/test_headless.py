@@ -317,13 +317,20 @@ def test_no_secret_of_a_session_is_in_a_repr_an_error_a_log_or_the_database(sim,
 
 
 def test_the_secret_within_a_basic_header_is_hidden_too():
+    pair = base64.b64encode(f"me:{TOKEN}".encode()).decode()
+
     class Account(Session):
         def auth_header(self, *, token_resolver):
-            return "Basic " + base64.b64encode(f"me:{TOKEN}".encode()).decode()
+            return f"Basic {pair}"
 
-    signer = signer_for(Account())
-    header = signer.authorization()
-    assert signer.redacted(f"{header} {TOKEN} me".encode()) == b"Basic [secret] [secret] me"
+    fault = Fault("status", page=0, status=400, text=f"Basic {pair} {TOKEN} me")
+    with (
+        Simulator(Population(3), username="me", secret=TOKEN, faults=[fault]) as sim,
+        client_of(sim, Account()) as client,
+        pytest.raises(md.RequestRejectedError) as caught,
+    ):
+        client.query_engage_page(0)
+    assert caught.value.server_text == "Basic [secret] [secret] me"
 
 
 def test_a_fetch_of_a_session_is_resumed_by_whoever_reads_the_same_project(sim, database):

@@ -1,25 +1,33 @@
 """G10: secrets are in no repr, log, error, journal, database file or URL, and never leave in the clear."""
 
 import base64
+import json
 import logging
+import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from click.testing import CliRunner, Result
 
 import mixpanel_duckdb as md
-from helpers import PAGE, QUICK, fetch
+from helpers import PAGE, QUICK, client_of, fetch
+from mixpanel_duckdb.cli import main
 from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
+from text.forms import FORMS, layers
 
 SECRET = "s3cr3t-of-the-account"
 TOKEN = "t0k3n-of-the-bearer"
 BASIC = base64.b64encode(f"simulator:{SECRET}".encode()).decode()
-HIDDEN = (SECRET, TOKEN, BASIC)
+# What JSON, URLs and HTML write in forms of their own, and what base64 turns into a sign that they do.
+ODD = 'p/s+"w\\ö>?é~?>'
+ODD_BASIC = base64.b64encode(f"simulator:{ODD}".encode()).decode()
+HIDDEN = (SECRET, TOKEN, BASIC, ODD, ODD_BASIC.rstrip("="))
 ACCOUNT = md.Credentials(username="simulator", secret=SECRET, project_id="1")
 BEARER = md.Credentials(token=TOKEN, project_id="1")
 FREE = Limits(quota=None)
@@ -27,6 +35,13 @@ FREE = Limits(quota=None)
 
 def assert_hidden(text: str) -> None:
     assert not [secret for secret in HIDDEN if secret in text]
+
+
+def assert_hidden_in_any_form(text: str) -> None:
+    """Nor may anybody get a secret back, or its first half, by undoing escapes."""
+    for layer in layers(text):
+        assert_hidden(layer)
+        assert not [secret for secret in HIDDEN if secret[: max(12, len(secret) // 2)] in layer]
 
 
 def assert_error_is_clean(error: BaseException | None) -> None:
@@ -38,8 +53,12 @@ def assert_error_is_clean(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
+def as_html(request: str) -> str:
+    return f"<html>{request}</html>"
+
+
 @contextmanager
-def echo(head: str, *, sends_body: bool = True) -> Iterator[str]:
+def echo(head: str, say: Callable[[str], str] = as_html) -> Iterator[str]:
     """A gateway that answers each request with the request itself."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -54,7 +73,7 @@ def echo(head: str, *, sends_body: bool = True) -> Iterator[str]:
             with connection:
                 connection.settimeout(1)
                 request = connection.recv(65536)
-                body = b"<html>" + request + b"</html>" if sends_body else b""
+                body = say(request.decode()).encode()
                 connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
     thread = threading.Thread(target=serve)
@@ -120,6 +139,137 @@ def test_a_gateway_that_echoes_the_request_leaks_nothing(
         assert "[secret]" in caught.value.server_text
     assert_error_is_clean(caught.value)
     assert_hidden(caplog.text)
+
+
+# A gateway's JSON: whether its encoder escapes more than it must, and how far the header is from the start.
+BODIES: dict[str, Callable[[str], str]] = {
+    "slashes": lambda text: json.dumps({"error": text}).replace("/", "\\/"),
+    "signs": lambda text: re.sub("[+=&<>]", lambda sign: f"\\\\u{ord(sign[0]):04X}", json.dumps({"error": text})),
+    "json in json": lambda text: json.dumps({"error": json.dumps({"request": text}).replace("/", "\\/")}),
+    "not json": lambda text: "<pre>" + FORMS["json, slashes escaped"](text).replace("+", "\\u002b"),
+    "half of it": lambda text: "<pre>" + text[: text.lower().index("basic ") + 6 + len(ODD_BASIC) * 2 // 3],
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("far", [0, *range(240, 300, 20)])
+@pytest.mark.parametrize("head", ["400 Bad", "502 Bad", "200 OK"])
+def test_a_gateway_that_escapes_what_it_echoes_leaks_nothing(head: str, far: int, body: str) -> None:
+    odd = md.Credentials(username="simulator", secret=ODD, project_id="1")
+
+    def say(request: str) -> str:
+        header = re.findall("(?i)authorization: .*", request)[0].strip()
+        return BODIES[body]("." * far + header + f" is {ODD}" * (body != "half of it"))
+
+    with (
+        echo(head, say) as url,
+        md.MixpanelClient(odd, base_url=url, retry=md.RetryPolicy(attempts=1)) as client,
+        pytest.raises(md.MixpanelError) as caught,
+    ):
+        client.query_engage_page(0)
+    assert caught.value.server_text
+    assert_hidden_in_any_form(f"{caught.value} {caught.value.to_dict()}")
+    assert_error_is_clean(caught.value)
+
+
+def everything_told(result: md.ParallelProfileFetchResult, database: Path) -> str:
+    """What a result tells in all its ways, and the file's own bytes."""
+    told = [repr(result), str(result.to_dict()), result._repr_html_(), result.timeline().svg, result.summary()]
+    told += map(str, md.list_fetches(database))
+    with md.ProfileStore(database) as store:
+        told += [repr(store), store._repr_html_()]
+    with duckdb.connect(str(database)) as connection:
+        for (table,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            told += [str(connection.execute(f'SELECT * FROM "{table}"').fetchall())]
+    return "\n".join([*told, *(file.read_bytes().decode("latin-1") for file in database.parent.iterdir())])
+
+
+SENT = ["json, slashes escaped", "json, signs escaped", "json in json", "json, all escaped in capitals", "url", "html"]
+
+
+@pytest.mark.parametrize("form", SENT)
+def test_pages_that_fail_with_the_secret_in_their_error_tell_it_nowhere(
+    form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "mixpanel_duckdb")
+    database, text = tmp_path / "profiles.duckdb", f"Basic {FORMS[form](ODD_BASIC)} {FORMS[form](ODD)}"
+    faults = [
+        Fault("status", page=2, status=502, text=text),
+        Fault("status", page=3, attempts=None, status=500, text=text),
+        Fault("error_key_200", page=4, attempts=None, text=text),
+        Fault("lost_session", page=5, times=1),
+    ]
+    heard: list[md.ProfileBatchProgress] = []
+    with (
+        Simulator(Population(PAGE * 7, seed=1), limits=FREE, faults=faults, secret=ODD) as sim,
+        client_of(sim) as client,
+    ):
+        result = md.fetch_profiles(
+            database, client=client, page_size=PAGE, progress=False, on_batch_complete=heard.append
+        )
+    assert [index for index, _ in result.errors] == [3, 4]
+    assert all("[secret] [secret]" in error for _, error in result.errors)
+    assert_hidden_in_any_form(f"{everything_told(result, database)} {heard} {caplog.text}")
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 1), (401, 3), (404, 1), (500, 4), (502, 4)])
+def test_the_command_tells_no_secret_in_any_way(
+    status: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixpanel_duckdb.engage.client.RetryPolicy", lambda: QUICK)
+    database, text = tmp_path / "profiles.duckdb", " ".join(FORMS[form](ODD) for form in SENT)
+    fault = Fault("status", page=1, attempts=None, status=status, text=f"{text} {ODD_BASIC}")
+    with Simulator(Population(PAGE * 3, seed=1), limits=FREE, faults=[fault], secret=ODD) as sim:
+        file = ["-d", str(database), "--page-size", str(PAGE)]
+        ways = [["--no-resume"], ["--json"], ["-v", "--no-resume", "--timeline", str(tmp_path / "run.svg")]]
+        runs = [command(sim.environment(), "profiles", *file, *way) for way in ways]
+    assert [run.exit_code for run in runs] == [code] * 3
+    assert "error" in str(json.loads(runs[1].stdout))
+    runs += [command({}, "status", "-d", str(database), *way) for way in ([], ["--json"])]
+    runs += [command({}, "status", "-d", str(database), "--timeline", str(tmp_path / "again.svg"))]
+    assert "[secret]" in runs[0].output
+    assert_hidden_in_any_form("\n".join(run.stdout + run.stderr for run in runs))
+    for file_ in tmp_path.iterdir():
+        assert_hidden_in_any_form(file_.read_bytes().decode("latin-1"))
+
+
+def command(environment: dict[str, str], *words: str) -> Result:
+    names = ("MP_USERNAME", "MP_SECRET", "MP_OAUTH_TOKEN", "MP_PROJECT_ID", "MP_API_BASE_URL")
+    return CliRunner(env={**dict.fromkeys(names), **environment}).invoke(main, words)
+
+
+@pytest.mark.parametrize(
+    "secret", ["null", "true", "false", "1", '"', '": "', "[]", "e", "table", "complete", "people"]
+)
+def test_json_is_json_whatever_the_secret(secret: str, tmp_path: Path) -> None:
+    database = str(tmp_path / "profiles.duckdb")
+    with Simulator(Population(5, seed=1), limits=FREE, secret=secret) as sim:
+        done = command(sim.environment(), "profiles", "people", "-d", database, "--json", "-q")
+        again = command(sim.environment(), "profiles", "people", "-d", database, "--json", "-q")
+    listed = command(sim.environment(), "status", "-d", database, "--json")
+    told = json.loads(done.stdout)
+    assert (told["is_complete"], told["total_rows"], told["staging_table"], told["failed_pages"]) == (True, 5, None, 0)
+    assert told["table"] == ("[secret]" if secret == "people" else "people")
+    assert json.loads(again.stdout)["error"]["status"] is None
+    assert json.loads(listed.stdout)["fetches"][0]["note"] is None
+    if len(secret) < 4:
+        assert "[secret]" not in done.output + again.output + listed.output
+
+
+def test_an_error_of_a_callers_own_client_shows_no_secret_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Mine:
+        def query_engage_page(self, page: int, **_: object) -> dict[str, Any]:
+            if page:
+                raise RuntimeError(f"POST with secret={FORMS['url'](ODD)} and {ODD_BASIC} failed")
+            return {"page": 0, "page_size": 1, "results": [{"$distinct_id": "a"}], "session_id": "s", "total": 2}
+
+    monkeypatch.setenv("MP_USERNAME", "simulator")
+    monkeypatch.setenv("MP_SECRET", ODD)
+    result = md.fetch_profiles(tmp_path / "profiles.duckdb", client=Mine(), progress=False)
+    assert "[secret]" in result.errors[0][1]
+    assert_hidden_in_any_form(everything_told(result, tmp_path / "profiles.duckdb"))
 
 
 def test_an_error_of_the_connection_holds_no_request_with_its_headers() -> None:

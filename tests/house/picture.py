@@ -29,8 +29,9 @@ PLACES = {
     "engage": (0, 6),
     "http": (0, 6.9),
     "accounts": (0.9, 3.3), "extras": (3.5, 6), "store/database": (6.2, 12),
-    "errors": (0.9, 2.4), "text": (2.5, 4), "process": (4.1, 5.6), "_lazy": (5.7, 6.5), "_version": (6.6, 7.9),
+    "errors": (0.9, 2.4), "process": (2.5, 5.4), "_lazy": (5.5, 6.5), "_version": (6.6, 7.9),
     "simulator": (8.3, 12),
+    "text": (0.9, 7.9),
 }  # fmt: skip
 # The way of a page: each thread goes up or down its shaft from room to room.
 UP, DOWN = 0.45, 8.1
@@ -40,7 +41,7 @@ WAY = {
     "writer": ["store/pages", "store/journal", "store/database"],
 }
 # Arrows to these would go out from everywhere.
-COMMON = {*FLOORS.split("\n")[-2].split(), "extras"}
+COMMON = {*" ".join(FLOORS.split("\n")[-3:]).split(), "extras"}
 
 _LIGHT = {
     "wall": "#f7f5f0", "line": "#c9c2b4", "soil": "#e6e0d3", "room": "#ffffff", "store": "#eef4fb",

@@ -27,7 +27,8 @@ FLOORS = """
     engage
     http
     accounts  extras  store/database
-    _lazy  _version  errors  process  simulator  text
+    _lazy  _version  errors  process  simulator
+    text
 """
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
 

@@ -90,7 +90,7 @@ PAGE = b'{"page":0,"results":[{"$distinct_id":"ana","$properties":{"$email":"ana
     ("body", "words"),
     [
         (b'{"error":"why"}', "why"),
-        (b'\xef\xbb\xbf{"error":"two\n lines \x00"}', "two lines \x00"),
+        (b'\xef\xbb\xbf{"error":"two\n lines \x00"}', r"two lines \x00"),
         (b'{"error":{"code":1}}', '{"code": 1}'),
         (b'{"error":' + b"[" * 900 + b"]" * 900 + b"}", "[" * 500),
         (b'{"error":true}', "true"),

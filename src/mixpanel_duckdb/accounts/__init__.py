@@ -1,8 +1,8 @@
 """Who asks: credentials, and whatever else can sign a request. Secrets live here and nowhere else.
 
 Environment variables, a ``Credentials`` or an account of ``mixpanel-headless`` come in; a ``Signer`` goes out, which
-signs a request and takes its secrets out of any text. Called by ``http`` (to sign), ``engage`` (to know the project)
-and the one-call forms above them.
+signs a request. Called by ``http`` (to sign, and to hide what it signs with), ``engage`` (to know the project) and the
+one-call forms above them.
 
 =====================  ==================================================================
 ``credentials``        ``Credentials``, ``Signer``, and which base URL is safe
@@ -12,8 +12,8 @@ and the one-call forms above them.
 =====================  ==================================================================
 """
 
-from .credentials import Credentials, Signer, resolve_base_url
+from .credentials import Credentials, Signer, is_loopback, resolve_base_url
 from .headless import AnyCredentials, signer_for
 from .headless_accounts import open_session
 
-__all__ = ["AnyCredentials", "Credentials", "Signer", "open_session", "resolve_base_url", "signer_for"]
+__all__ = ["AnyCredentials", "Credentials", "Signer", "is_loopback", "open_session", "resolve_base_url", "signer_for"]

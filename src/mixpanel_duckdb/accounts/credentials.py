@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_va
 
 from ..errors import ConfigurationError, CredentialsError
 
-__all__ = ["Credentials", "Signer", "resolve_base_url"]
+__all__ = ["Credentials", "Signer", "is_loopback", "resolve_base_url"]
 
 Region = Literal["us", "eu", "in"]
 
@@ -29,6 +29,7 @@ HOSTS: dict[Region, str] = {
     "eu": "https://eu.mixpanel.com",
     "in": "https://in.mixpanel.com",
 }
+_VARIABLES = ("MP_USERNAME", "MP_SECRET", "MP_OAUTH_TOKEN", "MP_PROJECT_ID", "MP_REGION", "MP_WORKSPACE_ID")
 
 
 class Signer(Protocol):
@@ -56,9 +57,6 @@ class Signer(Protocol):
 
     def scope(self) -> dict[str, str]:
         """Give the URL parameters that say what is read."""
-
-    def redacted(self, body: bytes) -> bytes:
-        """Blank out the secrets in what a server sent."""
 
 
 class Credentials(BaseModel):
@@ -104,6 +102,10 @@ project_id='42', region='us', workspace_id=None)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
+        for name in ("username", "secret", "project_id", "workspace_id"):
+            value = getattr(self, name)
+            if not is_utf8(value.get_secret_value() if isinstance(value, SecretStr) else value or ""):
+                raise ValueError(f"{name} holds a lone surrogate, which cannot be sent")
         account = self.username is not None or self.secret is not None
         if self.token is not None and account:
             raise ValueError("give a service account or a token, not both")
@@ -136,6 +138,8 @@ project_id='42', region='us', workspace_id=None)
             'eu'
         """
         env = {name: value.strip() for name, value in (os.environ if environ is None else environ).items()}
+        if garbled := [name for name in _VARIABLES if not is_utf8(env.get(name, ""))]:
+            raise CredentialsError(f"{', '.join(garbled)} in the environment: the bytes there are no UTF-8 text.")
         username, secret, token = env.get("MP_USERNAME"), env.get("MP_SECRET"), env.get("MP_OAUTH_TOKEN")
         if token and (username or secret):
             raise CredentialsError("MP_OAUTH_TOKEN contradicts MP_USERNAME/MP_SECRET; unset one kind of credentials.")
@@ -169,13 +173,6 @@ project_id='42', region='us', workspace_id=None)
     def headers(self) -> Mapping[str, str]:
         """Give other headers that every request carries: none."""
         return {}
-
-    def redacted(self, body: bytes) -> bytes:
-        """Blank out the secrets in what a server sent, before any of it is quoted."""
-        for secret in (self.secret, self.token):
-            if secret is not None:
-                body = body.replace(secret.get_secret_value().encode(), b"[secret]")
-        return body.replace(self.authorization().partition(" ")[2].encode(), b"[secret]")
 
     def scope(self) -> dict[str, str]:
         """Give the URL parameters that say which project, and which Data View, is read."""
@@ -214,12 +211,13 @@ def resolve_base_url(
     parts = _parts(chosen)
     if "@" in chosen:
         raise ConfigurationError("The base URL must not carry a user name or password; use credentials instead.")
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    wrong = parts is None or parts.query or parts.fragment or not chosen.isprintable() or " " in chosen
+    if parts is None or wrong or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(
             f"The base URL {chosen.partition('?')[0]!r} is not of the form https://host; MP_API_BASE_URL or base_url "
             "sets it."
         )
-    if parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
+    if parts.scheme == "http" and not (allow_http or is_loopback(parts.hostname)):
         raise ConfigurationError(
             f"The base URL {chosen!r} is not https, so credentials would travel in the clear; use https, a "
             "loopback address, or allow_http=True (--allow-http) if the network in between is yours."
@@ -236,10 +234,16 @@ def _parts(url: str) -> SplitResult | None:
     return parts
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine, so that what is sent to it leaves it nowhere."""
     if host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_utf8(text: str) -> bool:
+    """Say whether a text can be sent: one from the environment may hold bytes that are no UTF-8, as lone surrogates."""
+    return not re.search("[\ud800-\udfff]", text)

@@ -10,8 +10,6 @@ no lock, so threads that find a token run out at the same time would each spend 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import time
 from collections.abc import Mapping
@@ -119,8 +117,6 @@ class HeadlessSigner:
         if not all(_FLAWLESS.fullmatch(text) for text in (*self._headers, *self._headers.values())):
             raise CredentialsError("A custom header of mixpanel-headless is empty or cannot be sent over HTTP.")
         self._resolver = imported(f"{SDK}.auth_types", "OnDiskTokenResolver")()
-        # Written in turns; a reader takes whichever tuple is there.
-        self._secrets = tuple(value for value in self._headers.values() if len(value) > 3)
         self._failed_at = float("-inf")
         self._failure: MixpanelError = CredentialsError("")
 
@@ -146,7 +142,7 @@ class HeadlessSigner:
             except Exception as error:  # noqa: BLE001 - the SDK's own errors, which it may extend
                 failure = _without_token(error)
             else:
-                return self._kept(header)
+                return _checked(header)
             self._failed_at, self._failure = time.monotonic(), failure
         raise failure  # not above, where the SDK's error with all its details would stay behind it
 
@@ -159,30 +155,11 @@ class HeadlessSigner:
         view = {"workspace_id": self.workspace_id} if self.workspace_id else {}
         return {"project_id": self.project_id, **view}
 
-    def redacted(self, body: bytes) -> bytes:
-        """Blank out every secret that was sent so far."""
-        for secret in self._secrets:
-            body = body.replace(secret.encode(), b"[secret]")
-        return body
 
-    def _kept(self, header: object) -> str:
-        if not isinstance(header, str) or not _FLAWLESS.fullmatch(header):
-            raise CredentialsError("The account's secret is empty or holds characters that no HTTP header can carry.")
-        secret = header.partition(" ")[2]
-        if secret not in self._secrets:
-            self._secrets = (_password(header), secret, *self._secrets)
-        return header
-
-
-def _password(header: str) -> str:
-    """The secret within a Basic header, or the header's own."""
-    scheme, _, secret = header.partition(" ")
-    if scheme.lower() != "basic":
-        return secret
-    try:
-        return base64.b64decode(secret, validate=True).decode().partition(":")[2] or secret
-    except (binascii.Error, UnicodeDecodeError):
-        return secret
+def _checked(header: object) -> str:
+    if not isinstance(header, str) or not _FLAWLESS.fullmatch(header):
+        raise CredentialsError("The account's secret is empty or holds characters that no HTTP header can carry.")
+    return header
 
 
 def _without_token(error: Exception) -> MixpanelError:

@@ -7,6 +7,7 @@ one ends the process on the spot.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from typing import Any, Self
 import click
 
 from ..errors import MixpanelError
+from ..text import one_line
 from .talk import Talk
 
 __all__ = ["EXIT_CODES", "Commands", "Signals", "Terminated"]
@@ -29,6 +31,7 @@ EXIT_CODES = {
     5: "storage: DuckDB could not read or write",
     130: "interrupted (Ctrl-C); 143 for SIGTERM",
 }
+_LONGEST_MESSAGE = 4_000
 
 
 class Terminated(KeyboardInterrupt):
@@ -76,8 +79,11 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note ``--json`` before anything can fail, so that usage errors come as JSON too."""
-        ctx.obj = Talk(as_json="--json" in args)
-        return super().parse_args(ctx, args)
+        ctx.obj = talk = Talk(as_json="--json" in args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.ClickException as error:
+            return ctx.exit(_say(talk, error))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into an exit code."""
@@ -103,11 +109,13 @@ def _say(talk: Talk, error: Exception) -> int:
         talk.trace(error)
         return error.exit_code
     if isinstance(error, click.ClickException):
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        talk.screen.line(said.getvalue().rstrip("\n"))
         if talk.as_json:
             talk.result({"error": {"code": "usage", "message": error.format_message()}}, "")
         return error.exit_code
-    text = f"unexpected {type(error).__name__}: {error}"
+    text = one_line(f"unexpected {type(error).__name__}: {error}", _LONGEST_MESSAGE)
     talk.failure(f"Error: {text.rstrip('.')}. -v shows where it happened.", {"code": "unexpected", "message": text})
     talk.trace(error)
     return 1

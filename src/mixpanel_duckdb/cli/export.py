@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..text import shown
 from .options import database_option, json_option, verbose_option
 from .talk import Talk
 
@@ -73,4 +74,6 @@ def _print(talk: Talk, table: str, database: str, form: Format | None) -> None:
 
 
 def _sentence(done: ExportedTable) -> str:
-    return f"{done.file}: {done.rows:,} rows of {done.table} as {done.format}, {done.bytes / 1e6:,.1f} MB."
+    return (
+        f"{shown(done.file)}: {done.rows:,} rows of {shown(done.table)} as {done.format}, {done.bytes / 1e6:,.1f} MB."
+    )

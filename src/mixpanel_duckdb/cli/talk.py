@@ -1,11 +1,12 @@
-"""What one call of the command says: results on standard output, everything else on standard error."""
+"""What one call of the command says: results on standard output, everything else on standard error.
+
+Both pass the gate of ``text``: here, and in ``Screen``.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,26 +17,11 @@ from typing import Any, cast
 import click
 
 from ..display import Screen
+from ..text import plain, shown
 
-__all__ = ["Talk", "redact"]
+__all__ = ["Talk"]
 
 _LOGGER = "mixpanel_duckdb"
-
-
-def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """Blank out the secrets of the environment, should any text ever carry one.
-
-    Example:
-        >>> redact("sent s3cret-word", {"MP_SECRET": "s3cret-word"})
-        'sent ***'
-    """
-    env = os.environ if environ is None else environ
-    secret, token = env.get("MP_SECRET", "").strip(), env.get("MP_OAUTH_TOKEN", "").strip()
-    pair = base64.b64encode(f"{env.get('MP_USERNAME', '').strip()}:{secret}".encode(errors="replace")).decode()
-    for word in (pair if secret else "", secret, token):
-        if len(word) > 3:
-            text = text.replace(word, "***")
-    return text
 
 
 @dataclass
@@ -60,18 +46,18 @@ class Talk:
 
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Say the outcome: ``values`` as one JSON object, or ``text``."""
-        click.echo(redact(json.dumps(values) if self.as_json else text))
+        click.echo(json.dumps(plain(values)) if self.as_json else shown(text, keep="\n"))
 
     def failure(self, text: str, values: Mapping[str, Any]) -> None:
         """Say why there is no result; ``values`` are for those who asked for JSON."""
-        self.screen.line(redact(text))
+        self.screen.line(shown(text))
         if self.as_json:
-            click.echo(redact(json.dumps({"error": values})))
+            click.echo(json.dumps({"error": plain(values)}))
 
     def note(self, text: str) -> None:
         """Say something that is good to know."""
         if not self.quiet:
-            self.screen.line(redact(text))
+            self.screen.line(shown(text))
 
     def notice(self, text: str) -> None:
         """Say a notice of the library, unless its log is shown, which has it too."""
@@ -82,12 +68,12 @@ class Talk:
 
     def warn(self, text: str) -> None:
         """Say something that has to be known."""
-        self.screen.line(redact(f"Warning: {text}"))
+        self.screen.line(shown(f"Warning: {text}"))
 
     def trace(self, error: BaseException) -> None:
         """Show where an unexpected error happened, if details were asked for."""
         if self.verbose:
-            self.screen.line(redact("".join(traceback.format_exception(error)).rstrip()))
+            self.screen.line("".join(traceback.format_exception(error)).rstrip())
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -118,7 +104,7 @@ class _LogLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.levelno < logging.WARNING:
-            self._talk.screen.line(redact(f"{record.levelname.lower()}: {text}"))
+            self._talk.screen.line(f"{record.levelname.lower()}: {text}")
             return
         self._talk.warn(text)
         if record.exc_info and record.exc_info[1]:

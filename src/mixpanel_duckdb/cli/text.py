@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..text import MOST_ERRORS, ODDITIES, error_text, page_list, pages_text, work_text
+from ..text import MOST_ERRORS, ODDITIES, error_text, page_list, pages_text, shown, work_text
 
 if TYPE_CHECKING:
     from ..results import ParallelProfileFetchResult
@@ -24,7 +24,7 @@ def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         pro          9
     """
     values = list(rows)
-    cells = [list(header), *([_cell(value) for value in row] for row in values)]
+    cells = [list(map(shown, header)), *([_cell(value) for value in row] for row in values)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     right = [all(isinstance(row[i], int | float) for row in values) for i in range(len(header))]
     return "\n".join(
@@ -39,7 +39,7 @@ def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
+    return f"{value:,.2f}" if isinstance(value, float) else shown(str(value))
 
 
 def result_text(result: ParallelProfileFetchResult, database: str, told: Collection[str] = ()) -> str:
@@ -52,7 +52,7 @@ def result_text(result: ParallelProfileFetchResult, database: str, told: Collect
     """
     pages = pages_text(result.successful_pages, result.total_pages, result.resumed_pages)
     work = work_text(result.requests, result.retries, result.waited_seconds)
-    lines = [result.summary(), f"Database {database}: {pages}; {work}."]
+    lines = [result.summary(), f"Database {shown(database)}: {pages}; {work}."]
     lines += [f"  {getattr(result, name):,} {what}" for name, what in ODDITIES.items() if getattr(result, name)]
     lines += [f"  {error_text(index, error)}" for index, error in result.errors[:MOST_ERRORS]]
     if len(result.errors) > MOST_ERRORS:
@@ -66,15 +66,15 @@ def fetch_text(record: FetchRecord) -> str:
     total = "?" if record.total_pages is None else f"{record.total_pages:,}"
     expected = "?" if record.expected_rows is None else f"{record.expected_rows:,}"
     lines = [
-        f"{record.table}: {record.state}, {record.pages_done:,} of {total} pages, {record.rows:,} of {expected} "
+        f"{shown(record.table)}: {record.state}, {record.pages_done:,} of {total} pages, {record.rows:,} of {expected} "
         f"profiles, {record.updated_at:%Y-%m-%d %H:%M:%S} UTC, fetch {record.fetch_id[:8]}"
     ]
     if record.query:
-        lines.append("  query: " + ", ".join(f"{name}={value}" for name, value in record.query.items()))
+        lines.append("  query: " + ", ".join(f"{name}={shown(str(value))}" for name, value in record.query.items()))
     if record.pages_missing:
         lines.append(f"  missing pages: {page_list(record.pages_missing)}")
     if record.state != "complete":
         lines.append(f"  rows wait in {record.staging_table}; the same fetch {record.next_step}")
     if record.note:
-        lines.append(f"  {record.note}")
+        lines.append(f"  {shown(record.note)}")
     return "\n".join(lines)

@@ -8,6 +8,8 @@ import threading
 from contextlib import suppress
 from typing import TextIO
 
+from ..text import shown
+
 __all__ = ["Screen"]
 
 
@@ -55,10 +57,11 @@ class Screen:
         return True
 
     def line(self, text: str) -> None:
-        """Write a line that stays, above the redrawn one."""
+        """Write a line, or several, that stay above the redrawn one."""
+        safe = shown(text, keep="\n")
         with self._lock:
             drawn = self._drawn
-            self._put(f"{self._erasure()}{text}\n{drawn}")
+            self._put(f"{self._erasure()}{safe}\n{drawn}")
             self._drawn = drawn
 
     def draw(self, text: str) -> None:

@@ -7,12 +7,10 @@ often a request is sent, and when, is the business of ``http``.
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..accounts import AnyCredentials, Credentials, resolve_base_url, signer_for
-from ..errors import MixpanelError
 from ..http import (
     ANSWER_TIMEOUT,
     DEFAULT_TIMEOUT,
@@ -191,10 +189,6 @@ class MixpanelClient:
         self._transport.abort()
 
     def _page(self, index: int, answer: HttpAnswer) -> EngagePage:
-        """Read an answer; a gateway that echoes the request must not get a secret into an error text."""
-        redacted = self.credentials.redacted
         if answer.status != 200:
-            raise error_for(answer.status, answer.headers, redacted(answer.body), index)
-        with suppress(MixpanelError):
-            return EngagePage.from_body(index, answer.body)
-        return EngagePage.from_body(index, redacted(answer.body))
+            raise error_for(answer.status, answer.headers, answer.body, index)
+        return EngagePage.from_body(index, answer.body)

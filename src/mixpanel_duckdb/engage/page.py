@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import RateLimitError, ServerError, SessionLostError, UnreadableAnswerError
+from ..text import excerpt
 
 __all__ = ["EngagePage", "page_count", "pieces"]
 
@@ -62,7 +63,7 @@ class EngagePage:
             raise _reported_error(str(error), index)
         if not isinstance(head.get("results"), list):
             raise UnreadableAnswerError(
-                f"Page {index}: the answer has no list of results.", page=index, server_text=_excerpt(body)
+                f"Page {index}: the answer has no list of results.", page=index, server_text=excerpt(body)
             )
         session = head.get("session_id")
         return cls(
@@ -161,12 +162,13 @@ def _whole(body: bytes, index: int) -> dict[str, Any]:
     try:
         whole = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
     except (ValueError, RecursionError) as error:
-        raise UnreadableAnswerError(
-            f"Page {index}: the answer is not whole JSON ({error}).", page=index, server_text=_excerpt(body)
-        ) from None
-    if not isinstance(whole, dict):
+        failure = f"Page {index}: the answer is not whole JSON ({error})."
+    else:
+        if isinstance(whole, dict):
+            return whole
         raise UnreadableAnswerError(f"Page {index}: the answer is not a JSON object.", page=index)
-    return whole
+    # Not raised above: json's error has the whole body, and would stay behind ours as its context.
+    raise UnreadableAnswerError(failure, page=index, server_text=excerpt(body))
 
 
 def _reported_error(text: str, index: int) -> ServerError | RateLimitError | SessionLostError:
@@ -180,7 +182,3 @@ def _reported_error(text: str, index: int) -> ServerError | RateLimitError | Ses
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
-
-
-def _excerpt(body: bytes) -> str:
-    return " ".join(body[:300].decode("utf-8", "replace").split())

@@ -20,11 +20,13 @@ from ..errors import (
     SessionLostError,
     UnreadableAnswerError,
 )
+from ..text import excerpt
 from .refusal import parse_retry_after, read_limit
 
 __all__ = ["REDIRECTS", "error_for", "error_words", "is_certificate_error", "server_words"]
 
 _MOST_WORDS = 500
+_LONGEST_START = 4_000
 _CREDENTIAL_STATUS = frozenset({401, 403, 407})
 # What no other try can cure. Any other 4xx (408, 409, 421, 423, 425, 449, 499, or one that nobody registered) may pass.
 _FINAL_STATUS = frozenset({400, 402, 404, 405, 406, *range(410, 418), 422, 426, 428, 431, 451})
@@ -44,9 +46,9 @@ def server_words(body: bytes) -> str:
         >>> server_words(b"Bad Gateway"), server_words(b'{"results":[{"$distinct_id":"ana"')
         ('Bad Gateway', '')
     """
-    start = body[:_MOST_WORDS].decode("utf-8", "replace").removeprefix("\ufeff").strip()
+    start = body[:_LONGEST_START].decode("utf-8", "replace").removeprefix("\ufeff").strip()
     if not start.startswith(("{", "[", '"')):
-        return "" if "$distinct_id" in start or "$properties" in start else " ".join(start[:300].split())
+        return "" if "$distinct_id" in start or "$properties" in start else excerpt(start)
     try:
         decoded = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
     except (ValueError, RecursionError):
@@ -69,7 +71,7 @@ def error_words(error: object) -> str:
         text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = f"an error of type {type(error).__name__}"
-    return " ".join(text[: 4 * _MOST_WORDS].encode("utf-8", "replace").decode().split())[:_MOST_WORDS]
+    return excerpt(text, _MOST_WORDS)
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes, page: int) -> MixpanelError:

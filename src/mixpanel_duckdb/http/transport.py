@@ -19,6 +19,7 @@ import httpx
 from .._version import __version__
 from ..accounts import Signer
 from ..errors import ConfigurationError, ConnectionFailedError, MixpanelError, UnreadableAnswerError
+from ..text import Secrets
 from .answer import REDIRECTS, is_certificate_error
 from .body import AnswerBounds, Deadline, gathered, is_gzip, too_large, unpacked
 from .control import FetchControl
@@ -54,7 +55,7 @@ class Transport:
 
     Args:
         base_url: Host part, already judged safe.
-        credentials: Asked for its header at each request.
+        credentials: Asked for its headers at each request, which no text may show from then on.
         timeout: Seconds, or an ``httpx.Timeout``; for a client made here.
         http_client: An ``httpx.Client`` of the caller's; used, never closed.
         bounds: How large an answer may be, and how long it may take.
@@ -73,6 +74,7 @@ class Transport:
         self._base_url = base_url
         self._credentials = credentials
         self._owns_http = http_client is None
+        self._secrets = Secrets()
         self._http = http_client or httpx.Client(timeout=timeout)
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -135,9 +137,12 @@ class Transport:
                 if each is not None:
                     self._sockets.add(each)
 
+        custom, authorization = self._credentials.headers(), self._credentials.authorization()
+        self._secrets.hide(*custom.values())
+        self._secrets.hide_header(authorization)
         headers = httpx.Headers({"User-Agent": f"mixpanel-duckdb/{__version__}"})
-        headers.update(self._credentials.headers())
-        headers.update({"Authorization": self._credentials.authorization(), "Accept": "application/json"})
+        headers.update(custom)
+        headers.update({"Authorization": authorization, "Accept": "application/json"})
         with self._http.stream(
             "POST", url, data=form, headers=headers, follow_redirects=False, timeout=self._timeout(),
             extensions={"trace": watch},

@@ -1,27 +1,34 @@
-"""Words and tables for people: numbers as text, and the few HTML fragments that notebooks show.
+"""Words and tables for people, and the gate that every text passes before it is shown or kept.
 
-Ground floor: pure functions that every room may call. Values come in, text goes out; nothing is read or written.
+Ground floor: functions that every room may call. Values come in, text goes out.
 
 ===========  ==========================================================
+``gate``     secrets out, control characters visible
 ``wording``  durations, shares, page lists and errors as sentences
 ``markup``   notes and grids as HTML that is safe to show
 ===========  ==========================================================
 """
 
+from .gate import Secrets, excerpt, one_line, plain, shown
 from .markup import facts, grid, note, stated
 from .wording import MOST_ERRORS, ODDITIES, duration, error_text, page_list, pages_text, share_text, work_text
 
 __all__ = [
     "MOST_ERRORS",
     "ODDITIES",
+    "Secrets",
     "duration",
     "error_text",
+    "excerpt",
     "facts",
     "grid",
     "note",
+    "one_line",
     "page_list",
     "pages_text",
+    "plain",
     "share_text",
+    "shown",
     "stated",
     "work_text",
 ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from .gate import shown
+
 __all__ = ["facts", "grid", "note", "stated"]
 
 _DOTS = {"complete": "#2e9b57", "incomplete": "#d9820f", "running": "#3b82d6"}
@@ -26,13 +28,13 @@ def stated(name: str, state: str) -> str:
         '<div><strong>a&lt;b</strong> <span style="color:#2e9b57">&#9679;</span> complete</div>'
     """
     dot = f'<span style="color:{_DOTS.get(state, "inherit")}">&#9679;</span>'
-    return f"<div><strong>{escape(name)}</strong> {dot} {escape(state)}</div>"
+    return f"<div><strong>{_safe(name)}</strong> {dot} {_safe(state)}</div>"
 
 
 def facts(values: Mapping[str, str]) -> str:
     """Set names beside values, a line each."""
     rows = (
-        f'<tr><th style="{_CELL}">{escape(name)}</th><td style="{_CELL}">{escape(value)}</td></tr>'
+        f'<tr><th style="{_CELL}">{_safe(name)}</th><td style="{_CELL}">{_safe(value)}</td></tr>'
         for name, value in values.items()
     )
     return f"{_TABLE}{''.join(rows)}</table>"
@@ -40,14 +42,14 @@ def facts(values: Mapping[str, str]) -> str:
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> str:
     """Set rows under a header; numbers to the right, nothing for ``None``."""
-    head = "".join(f'<th style="{_CELL};white-space:nowrap">{escape(name)}</th>' for name in header)
+    head = "".join(f'<th style="{_CELL};white-space:nowrap">{_safe(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f"{_TABLE}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def note(text: str) -> str:
     """Say something in a line of its own."""
-    return f"<div>{escape(text)}</div>"
+    return f"<div>{_safe(text)}</div>"
 
 
 def _cell(value: str | int | None) -> str:
@@ -55,4 +57,8 @@ def _cell(value: str | int | None) -> str:
         return f'<td style="{_NUMBER}">{value:,}</td>'
     text = value or ""
     wrap = ";white-space:nowrap" if len(text) <= _SHORT else ""
-    return f'<td style="{_CELL}{wrap}">{escape(text)}</td>'
+    return f'<td style="{_CELL}{wrap}">{_safe(text)}</td>'
+
+
+def _safe(text: str) -> str:
+    return escape(shown(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from ..text import one_line, shown
 from .activity import Kind
 from .layout import LEFT, RIGHT, WIDTH, Bar, Lane, Layout
 from .scale import span_text
@@ -13,7 +14,7 @@ from .style import LABELS, LEGEND, LINES, MARKS, WORDS, defs, style
 __all__ = ["draw"]
 
 _MARGIN = 20.0
-# Stands for the picture's id; no text of the picture can hold it, since control characters are taken out.
+# Stands for the picture's id; no text of the picture can hold it, since control characters are made visible.
 _ID = "\x01"
 _TOP = 84.0
 _LANE = 34.0
@@ -130,7 +131,7 @@ def _words(bar: Bar) -> str:
         words = f"page {only.page}: {LABELS[only.kind]}, {span_text(only.seconds)}"
         words += f", {only.rows:,} profiles" if only.kind == "page" else ""
         why = WORDS.get(only.why, only.why)
-        return f"{words} ({why[:_LONGEST_REASON]})" if why else words
+        return f"{words} ({one_line(why, _LONGEST_REASON)})" if why else words
     pages = {each.page for each in bar.of}
     kinds: dict[Kind, int] = {}
     for each in bar.of:
@@ -208,9 +209,4 @@ def _mark(name: str, x: float, y: float) -> str:
 
 
 def _text(words: str) -> str:
-    """Escape for XML, which has no place for most control characters, not even escaped."""
-    return escape("".join(letter if _is_allowed(letter) else "\ufffd" for letter in words))
-
-
-def _is_allowed(letter: str) -> bool:
-    return letter in "\t\n" or " " <= letter <= "\ud7ff" or "\ue000" <= letter <= "\ufffd" or letter > "\uffff"
+    return escape(shown(words))

@@ -13,6 +13,7 @@ import duckdb
 
 from ...engage import EngagePage, pieces, row_oddity
 from ...http import Step
+from ...text import one_line
 from .fidelity import flatten, mend
 from .sql import CAREFUL, COUNTS, DEEP, FAST, MOMENT, STATISTICS, columns
 
@@ -20,6 +21,7 @@ __all__ = ["Counted", "PageReceipt", "PageWrite", "StagedGroup", "Stager"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
 STATEMENT_BYTES = 4_000_000
+_LONGEST_REASON = 200
 # DuckDB's message quotes the input, and where it cuts that between two bytes of a character, Python cannot read it.
 UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
 
@@ -154,7 +156,7 @@ class Stager:
             self._cursor.execute(f"SELECT count(*) FROM ({FAST})", [[0], [body]]).fetchall()
         except UNREADABLE as error:
             reason = "" if isinstance(error, UnicodeDecodeError) else str(error).split("  Input:")[0].splitlines()[0]
-            return f"the rows are not valid JSON ({reason or 'no reason given'})"
+            return f"the rows are not valid JSON ({one_line(reason, _LONGEST_REASON) or 'no reason given'})"
         return None
 
     def _count(self, pages: Sequence[PageWrite], replaced: dict[int, int]) -> dict[int, Counted]:
