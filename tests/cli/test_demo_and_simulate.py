@@ -14,6 +14,9 @@ POISON = {
     "MP_OAUTH_TOKEN": "and-a-token-too",
     "MP_API_BASE_URL": "http://127.0.0.1:9",
     "MP_REGION": "nowhere",
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "http_proxy": "foo://x",
+    "SSL_CERT_FILE": "nowhere.pem",
 }
 
 

@@ -21,6 +21,7 @@ __all__ = ["demo"]
 
 PARALLEL, SEQUENTIAL = "demo_parallel", "demo_sequential"
 _PAGE_SIZE = 1000
+_OF_THE_NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 
 @click.command(short_help="See the whole job at work; no account needed.")
@@ -42,7 +43,7 @@ def demo(talk: Talk, /, *, profiles: int, latency: float, database: str) -> None
         latency=Latency(base=0.1 * latency, per_row=0.9 * latency / _PAGE_SIZE, jitter=0.2), page_size=_PAGE_SIZE
     )
     _say(talk, f"A simulated project with {profiles:,} profiles: {pages:,} pages, about {latency:g} s each.\n")
-    _bypass_proxies()
+    _forget_the_network()
     with talk.listening(), Simulator(Population(profiles), behaviour=behaviour) as simulator:
         simulator.prepare()
         slow = _fetch(talk, simulator, database, parallel=False)
@@ -52,10 +53,11 @@ def demo(talk: Talk, /, *, profiles: int, latency: float, database: str) -> None
     talk.result(*_report(database, slow, fast))
 
 
-def _bypass_proxies() -> None:
-    """A proxy of the environment cannot reach this machine's loopback."""
-    for name in ("no_proxy", "NO_PROXY"):
-        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
+def _forget_the_network() -> None:
+    """What the environment says of proxies and certificates is of no concern on this machine's loopback."""
+    for name in list(os.environ):
+        if name.upper() in _OF_THE_NETWORK:
+            del os.environ[name]
 
 
 def _say(talk: Talk, text: str) -> None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -23,6 +24,7 @@ from ..text import Secrets
 from .answer import REDIRECTS, is_certificate_error
 from .body import AnswerBounds, Deadline, gathered, is_gzip, too_large, unpacked
 from .control import FetchControl
+from .environment import certificate_errors, proxy_for
 
 __all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
 
@@ -59,6 +61,9 @@ class Transport:
         timeout: Seconds, or an ``httpx.Timeout``; for a client made here.
         http_client: An ``httpx.Client`` of the caller's; used, never closed.
         bounds: How large an answer may be, and how long it may take.
+
+    Raises:
+        ConfigurationError: The environment names a proxy or certificates that cannot be used.
     """
 
     def __init__(
@@ -75,7 +80,7 @@ class Transport:
         self._credentials = credentials
         self._owns_http = http_client is None
         self._secrets = Secrets()
-        self._http = http_client or httpx.Client(timeout=timeout)
+        self._http = http_client or self._client(timeout)
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def close(self) -> None:
@@ -105,7 +110,7 @@ class Transport:
         """
         try:
             return self._follow(form, index, control)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error, UnicodeError) as error:
             failure = self._error(error, index)
         except RuntimeError as error:
             if not self._http.is_closed:
@@ -113,6 +118,15 @@ class Transport:
             failure = ConfigurationError(f"Page {index}: {error} Make a new one.", page=index)
         # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
         raise failure
+
+    def _client(self, timeout: float | httpx.Timeout) -> httpx.Client:
+        proxy = proxy_for(self._base_url)
+        if proxy is not None:
+            parts = urlsplit(proxy)
+            self._secrets.hide_account(unquote(parts.username or ""), unquote(parts.password or ""))
+        with certificate_errors():
+            trusted = httpx.create_ssl_context()
+        return httpx.Client(timeout=timeout, proxy=proxy, verify=trusted, trust_env=False)
 
     def _follow(self, form: Form, index: int, control: FetchControl) -> HttpAnswer:
         url = httpx.URL(self._base_url + ENGAGE_PATH, params=self._credentials.scope())
