@@ -1,9 +1,11 @@
 """The result: every number of the contract, in plain values, and the way to the rows."""
 
+import copy
 import dataclasses
 import gc
 import json
 import pickle
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 import duckdb
@@ -191,6 +193,21 @@ def test_a_result_without_a_database_says_so(result):
     with pytest.raises(MixpanelError, match="no database behind it"):
         alone.relation()
     assert pickle.loads(pickle.dumps(alone)) == alone == result
+
+
+@pytest.mark.parametrize("database", [":memory:", "a connection"])
+def test_a_result_of_memory_is_pickled_without_its_database(database):
+    with duckdb.connect() if database != ":memory:" else nullcontext(database) as place:
+        result = fetched(place)
+        again = pickle.loads(pickle.dumps(result))
+        assert again == result
+        assert again.to_dict() == result.to_dict()
+        for read in (again.relation, again.typed, again.timeline, again.__arrow_c_stream__):
+            with pytest.raises(MixpanelError, match="no database behind it"):
+                read()
+        for kept in (copy.copy(result), copy.deepcopy(result), dataclasses.replace(result)):
+            assert rows(kept.relation()) == 30
+        assert pickle.loads(pickle.dumps(result.typed())).columns == result.typed().columns
 
 
 def test_a_result_of_a_file_can_be_pickled(tmp_path):

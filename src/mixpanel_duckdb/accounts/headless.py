@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, ClassVar, Protocol, cast
 
 from ..errors import ConnectionFailedError, CredentialsError, MixpanelError
@@ -136,7 +137,7 @@ class HeadlessSigner:
         asked = time.monotonic()
         with _TURN.lock:
             if self._failed_at >= asked:  # of those who waited for one refresh, none tries it again
-                raise type(self._failure)(str(self._failure))
+                raise copy(self._failure)
             try:
                 header = self._header(token_resolver=self._resolver)
             except Exception as error:  # noqa: BLE001 - the SDK's own errors, which it may extend

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -185,7 +185,7 @@ class Database:
         """
         if self.path and self._on_disk:
             return partial(_connect, os.path.abspath(self.path))
-        return partial(_cursor, self._source, self._home)
+        return _Here(self._source, self._home)
 
     def close(self) -> None:
         """Close what was opened here; a caller's instance keeps none of our settings."""
@@ -202,6 +202,22 @@ class Database:
         )
         found = re.match(r"v(\d+)\.(\d+)", str(row[0])) if row and row[0] else None
         return found is not None and (int(found[1]), int(found[2])) >= (1, 2)
+
+
+class _Here:
+    """Connects to what only this process has; what is pickled goes without, and is ``None`` in the other process."""
+
+    def __init__(self, source: duckdb.DuckDBPyConnection, place: str | None) -> None:
+        self._source, self._place = source, place
+
+    def __call__(self) -> duckdb.DuckDBPyConnection:
+        return _cursor(self._source, self._place)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
 
 def _is_alone(connection: duckdb.DuckDBPyConnection) -> bool:
