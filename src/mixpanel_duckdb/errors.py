@@ -7,7 +7,7 @@
     │   └── CredentialsError        401, 403, 407, or missing in the environment exit 3
     ├── QueryError                  the query cannot be asked (also ValueError)  exit 2
     ├── EngageError                 an answer that is not a page                 exit 1
-    │   ├── RequestRejectedError    400, 402, 404: the server's own words
+    │   ├── RequestRejectedError    400 (exit 2), 402, 404: the server's own words
     │   │   └── SessionLostError    the server no longer knows the session
     │   ├── RateLimitError          429, or a wait longer than allowed           exit 4
     │   ├── ServerError             5xx, and what may pass: 408, 409, 423
@@ -72,7 +72,7 @@ class MixpanelError(Exception):
 
     code: ClassVar[str] = "mixpanel_error"
     retryable: ClassVar[bool] = False
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(
         self,
@@ -146,7 +146,10 @@ class EngageError(MixpanelError):
 
 
 class RequestRejectedError(EngageError):
-    """The server refuses the request itself (400, 402, 404); sending it again is no use."""
+    """The server refuses the request itself (400, 402, 404); sending it again is no use.
+
+    A 400 in the API's own form means a filter that it does not accept: exit code 2, as for any other wrong filter.
+    """
 
     code = "request_rejected"
 

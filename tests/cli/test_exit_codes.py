@@ -52,11 +52,26 @@ def test_a_host_in_the_clear_exits_with_3(mp_fetch):
     assert mp_fetch("profiles", "--base-url", "http://192.0.2.1").code == 3
 
 
-def test_a_refusal_of_the_server_exits_with_1_and_gives_its_words(mp_fetch):
-    done = mp_fetch("profiles", "--where", 'properties["plan', "--json")
-    assert done.code == 1
+@pytest.mark.parametrize("command", ["profiles", "plan"])
+def test_a_filter_that_the_server_refuses_exits_with_2_and_gives_its_words(mp_fetch, command):
+    done = mp_fetch(command, "--where", 'properties["plan', "--json")
+    assert done.code == 2
     assert done.json["error"]["status"] == 400
     assert done.json["error"]["server_text"] in done.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault("status", status=402), 1),
+        (Fault("status", status=404), 1),
+        (Fault("status", status=400, text="Unable to authenticate request"), 3),
+        (Fault("lost_session", attempts=None), 1),
+    ],
+)
+def test_another_refusal_of_the_server_has_the_code_of_its_kind(mp_fetch, simulator, fault, code):
+    simulator.add_fault(fault)
+    assert mp_fetch("profiles").code == code
 
 
 def test_a_wait_longer_than_allowed_exits_with_4(mp_fetch, simulator):

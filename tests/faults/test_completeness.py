@@ -5,6 +5,7 @@ import json
 import duckdb
 import pytest
 
+import mixpanel_duckdb as md
 from helpers import PAGE, fetch, served, stored
 from mixpanel_duckdb.simulator import Behaviour, Edit, Fault, Limits, Population, Simulator
 
@@ -76,6 +77,8 @@ def test_a_profile_deleted_meanwhile_leaves_a_gap_that_is_reported_and_the_next_
         assert result.total_rows == PAGE * 4 - 1
         assert "Page 3: it has 19 profiles instead of 20; stored as it is." in result.notices
         assert "do not add up" in result.summary()
+        (record,) = md.list_fetches(database)
+        assert (record.resumable, record.next_step) == (False, "starts over")
         sim.replace_population(Population.of(before[1:]))
         again = fetch(sim, database, max_workers=1)
     assert any("starting over" in text for text in again.notices)

@@ -79,6 +79,22 @@ def test_a_429_says_which_limit_and_how_long(headers, text, kind, wait):
     assert (error.kind, error.retry_after, error.retryable) == (kind, wait, True)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, b'{"error":"Invalid parameter: where"}', 2),
+        (400, b' {"request":"/api/query/engage","error":"any words"}', 2),
+        (400, b"<html>The plain HTTP request was sent to HTTPS port</html>", 1),
+        (400, b"", 1),
+        (400, b'{"error":"request for page in uncached query for params"}', 1),
+        (400, b'{"error":"Unable to authenticate request"}', 3),
+        (404, b'{"error":"no such path"}', 1),
+    ],
+)
+def test_a_400_in_the_servers_own_form_is_a_filter_that_is_wrong(status, body, code):
+    assert error_for(status, {}, body, 0).exit_code == code
+
+
 def test_a_server_that_fails_may_say_when_to_come_back():
     assert error_for(503, {"retry-after": "12"}, b"", 0).retry_after == 12.0
 

@@ -35,6 +35,10 @@ ANA = {"plan": "pro", "seats": 4, "beta": True, "tags": ["a"], "gone": None, "$l
         ("datetime(1600000000000) == datetime(1600000000)", True),
         ("defined(datetime(0))", False),
         ("NOW - 604800 < NOW", True),
+        ("NOW -(604800) < NOW", True),
+        ("-1 < 0 and [-1] == [-1]", True),
+        ('properties["seats"] - number("1") == 3', True),
+        ('properties["seats"] == 5 - 1', True),
         ('properties["seats"] + 1 == 5', True),
         ('properties["missing"] < 5', False),
     ],
@@ -50,6 +54,15 @@ def test_where_reads_the_grammar_of_the_docs(expression, expected):
 )  # fmt: skip
 def test_where_refuses_what_is_outside_the_grammar(expression):
     with pytest.raises(WhereError):
+        Where.parse(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["NOW -604800 < NOW", "NOW-604800", "NOW - (-1) -2", '"é" == "é" and NOW\t-1 < 2', "(NOW\n-1)", "datetime(NOW -1)"],
+)
+def test_where_refuses_a_minus_sign_that_makes_two_values_of_one_difference(expression):
+    with pytest.raises(WhereError, match="minus"):
         Where.parse(expression)
 
 

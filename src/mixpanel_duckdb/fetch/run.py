@@ -16,7 +16,7 @@ from ..engage import Announcement, EngagePage, ProfileQuery
 from ..errors import MixpanelError, RequestRejectedError, SessionLostError, StorageError
 from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter, cut_short
 from ..results import FetchObserver, FetchPlan, ParallelProfileFetchResult, ProfileBatchProgress
-from ..store import FetchSpec, IfExists, OpenFetch, ProfileStore
+from ..store import DIFFERENT, FetchSpec, IfExists, OpenFetch, ProfileStore
 from .download import Download, PageEvent, still_running
 from .schedule import PageSchedule
 from .source import PageSource
@@ -255,7 +255,7 @@ class FetchRun:
         if complete:
             self._store.publish(fetch, if_exists=self._options.if_exists, staged=staged)
         else:
-            note = f"{len(missing)} pages are missing" if missing else "distinct profiles differ from the total"
+            note = f"{len(missing)} pages are missing" if missing else DIFFERENT
             steps = self._control.trace.unfinished()
             self._store.leave(fetch, note=note, missing=list(missing.items()), steps=steps)
         return ParallelProfileFetchResult(

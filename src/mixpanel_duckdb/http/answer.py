@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import (
     CredentialsError,
     MixpanelError,
+    QueryError,
     RateLimitError,
     RequestRejectedError,
     ServerError,
@@ -102,7 +103,10 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, page: int) -
     if status == 400 and "uncached query" in text:
         return SessionLostError(sentence, **where)
     if status in _FINAL_STATUS:
-        return RequestRejectedError(" ".join(filter(None, (sentence + ".", _ADVICE.get(status)))), **where)
+        rejected = RequestRejectedError(" ".join(filter(None, (sentence + ".", _ADVICE.get(status)))), **where)
+        if status == 400 and body.lstrip().startswith(b"{"):  # not a gateway's words
+            rejected.exit_code = QueryError.exit_code
+        return rejected
     return ServerError(sentence, retry_after=parse_retry_after(headers.get("retry-after")), **where)
 
 

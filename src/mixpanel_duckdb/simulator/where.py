@@ -59,6 +59,7 @@ class Where:
             raise WhereError("expression too long")
         try:
             tree = ast.parse(text.strip(), mode="eval").body
+            _refuse_signs(tree, text.strip())
             where = cls(tree)
             where.matches({})
         except WhereError:
@@ -71,6 +72,16 @@ class Where:
         """Whether a profile with these properties is in the result."""
         value = _value(self.tree, Scope(properties, behaviors))
         return value is not UNDEFINED and bool(value)
+
+
+def _refuse_signs(tree: ast.expr, text: str) -> None:
+    """The real grammar reads `-604800` as one number, so that `NOW -604800` is two values side by side."""
+    lines = text.encode().splitlines()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and isinstance(node.right, ast.Constant):
+            right = node.right
+            if lines[right.lineno - 1][: right.col_offset].endswith(b"-"):
+                raise WhereError("a minus sign needs a space behind it")
 
 
 def _value(node: ast.expr, scope: Scope) -> Any:

@@ -20,13 +20,14 @@ folders below.
 from .compare import Comparison, compare_tables
 from .copy import Compression, Format, copy_table, is_open_database
 from .database import connecting, quote, storage_errors
-from .journal import FetchHistory, FetchRecord, FetchSpec, OpenFetch, PageHistory, RunHistory, history_of
+from .journal import DIFFERENT, FetchHistory, FetchRecord, FetchSpec, OpenFetch, PageHistory, RunHistory, history_of
 from .pages import PageIngest, PageReceipt, PageWrite, StagedGroup
 from .profiles import AnyDatabase, ProfileStore
 from .publish import IfExists, one_row_each
 from .typed import Kind, Shape, TypedProperty, TypedTable, make_typed
 
 __all__ = [
+    "DIFFERENT",
     "AnyDatabase",
     "Comparison",
     "Compression",

@@ -87,8 +87,7 @@ class ProfileStore:
         """Show tables and fetches; through a cursor of its own, since a run may be using ours."""
         try:
             with storage_errors("look into the database"), self._database.cursor() as cursor:
-                journal = Journal(cursor)
-                return note(repr(self)) + overview(cursor, journal.records() if journal.exists() else [])
+                return note(repr(self)) + overview(cursor, Journal(cursor).told())
         except StorageError as error:
             return note(f"{self!r}: {error}")
 
@@ -130,8 +129,7 @@ class ProfileStore:
             table: Only those for this table.
         """
         with storage_errors("read the journal"), self._database.cursor() as cursor:
-            journal = Journal(cursor)
-            return journal.records(table) if journal.exists() else []
+            return Journal(cursor).told(table)
 
     def queries_last_hour(self, project_id: str, host: str) -> int:
         """Count the project's page-0 queries of the last hour that this database knows of; any thread may call it."""

@@ -1,14 +1,17 @@
 """G2 and G3: rows and journal commit together, and a fetch goes on where it stopped."""
 
+import inspect
 import threading
 from datetime import datetime, timedelta
 
 import duckdb
 import pytest
 
+import mixpanel_duckdb as md
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, QueryError, StorageError
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.store import FetchSpec, PageWrite
+from mixpanel_duckdb.store.journal.records import RESUME_MAX_AGE
 from store.storing import SPEC, fill, opened, page, publish, put, rows_of
 
 
@@ -209,6 +212,18 @@ def test_an_older_session_is_trusted_if_the_caller_says_so(connection, store):
     store.leave(fetch, note=None)
     age(connection, 3700)
     assert store.begin(SPEC, resume_max_age=4000).fetch_id == fetch.fetch_id
+
+
+def test_a_fetch_that_the_next_run_will_drop_is_not_called_resumable(connection, store):
+    with opened(store) as (fetch, writer):
+        put(writer, [page(0, "a")])
+    store.leave(fetch, note=None)
+    assert (store.fetches()[0].resumable, store.fetches()[0].next_step) == (True, "goes on from there")
+    age(connection, RESUME_MAX_AGE + 60)
+    assert (store.fetches()[0].resumable, store.fetches()[0].next_step) == (False, "starts over")
+    assert store.begin(SPEC).dropped_pages == 1
+    for call in (md.fetch_profiles, md.ParallelProfileFetcher.fetch_profiles, type(store).begin):
+        assert inspect.signature(call).parameters["resume_max_age"].default == RESUME_MAX_AGE
 
 
 def test_a_fetch_without_a_committed_page_is_not_gone_on_with(connection, store):

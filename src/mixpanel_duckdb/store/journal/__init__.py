@@ -15,10 +15,11 @@ Tables ``_mixpanel_*`` beside the profiles. What a run did comes in, in the tran
 from .history import FetchHistory, PageHistory, RunHistory, history_of
 from .ownership import Ownership
 from .quota import count_queries, queries_last_hour
-from .records import FetchRecord, FetchSpec, OddRows, OpenFetch
+from .records import DIFFERENT, FetchRecord, FetchSpec, OddRows, OpenFetch
 from .tables import PAGES, PREFIX, Journal
 
 __all__ = [
+    "DIFFERENT",
     "PAGES",
     "PREFIX",
     "FetchHistory",

@@ -85,9 +85,7 @@ def history_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str) 
         StorageError: The database cannot be read, or does not know the fetch (any more).
     """
     with storage_errors("read the journal"), closing(connect()) as cursor:
-        journal = Journal(cursor)
-        records = journal.records() if journal.exists() else []
-        found = next((record for record in records if record.fetch_id == fetch_id), None)
+        found = next((record for record in Journal(cursor).told() if record.fetch_id == fetch_id), None)
         if found is None:
             raise StorageError(
                 "The journal does not know this fetch any more: a newer one of the same table has taken its place."

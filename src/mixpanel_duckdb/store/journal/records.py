@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
-__all__ = ["FetchRecord", "FetchSpec", "OddRows", "OpenFetch"]
+from ...http import utc_now
+
+__all__ = ["DIFFERENT", "RESUME_MAX_AGE", "FetchRecord", "FetchSpec", "OddRows", "OpenFetch"]
+
+# Seconds since its last committed page after which a session is not trusted any more, unless the caller says so.
+RESUME_MAX_AGE = 3600.0
+# The note of a fetch that has all pages and yet is not complete: the next run starts over.
+DIFFERENT = "distinct profiles differ from the total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,8 @@ class FetchRecord:
         project_id: Project that was read.
         started_at: Start, in UTC.
         updated_at: Last commit or change of state, in UTC.
-        resumable: Whether the same fetch would go on here, as far as the journal can tell.
+        resumable: Whether the same fetch would go on here, with the usual ``resume_max_age`` and as far as the journal
+            can tell.
         staging_table: Where the rows are until they are published.
         note: What went wrong, if anything.
     """
@@ -111,6 +119,11 @@ class FetchRecord:
     query_text: str = field(default="", repr=False)
     session_id: str | None = field(default=None, repr=False)
     last_commit: datetime = field(default=datetime.min, repr=False)
+
+    def as_usual(self) -> Self:
+        """Tell of it to somebody whose next run has the usual settings: what is too old for it will be dropped."""
+        fresh = utc_now() - self.last_commit <= timedelta(seconds=RESUME_MAX_AGE)
+        return self if fresh and self.note != DIFFERENT else replace(self, resumable=False)
 
     @property
     def next_step(self) -> str:

@@ -103,6 +103,14 @@ class Journal:
         ).fetchall()
         return [_record(row) for row in rows]
 
+    def told(self, table: str | None = None) -> list[FetchRecord]:
+        """List the fetches for people: none without a journal, and ``resumable`` as the usual run takes it.
+
+        Args:
+            table: Only those for this table.
+        """
+        return [each.as_usual() for each in self.records(table)] if self.exists() else []
+
     def refuse_second_run(self, table: str) -> None:
         """Raise if another run of this process writes the table.
 
