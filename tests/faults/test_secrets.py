@@ -152,7 +152,7 @@ BODIES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("far", [0, *range(240, 300, 20)])
+@pytest.mark.parametrize("far", [0, 240, 280])
 @pytest.mark.parametrize("head", ["400 Bad", "502 Bad", "200 OK"])
 def test_a_gateway_that_escapes_what_it_echoes_leaks_nothing(head: str, far: int, body: str) -> None:
     odd = md.Credentials(username="simulator", secret=ODD, project_id="1")

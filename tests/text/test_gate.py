@@ -161,7 +161,7 @@ def test_control_characters_become_visible(text: str, visible: str) -> None:
 
 @pytest.mark.parametrize("unit", ["\\", " ", "%25", "&amp;", "s\\", "s3cr", "\\u005c", "&#0", "\n ", "s3cret-wor"])
 def test_a_long_text_of_any_kind_is_looked_through_in_one_go(mine: Secrets, unit: str) -> None:
-    mine.hide("s3cret-word", "%25%25", "&amp;&amp;", "\\s\\s\\s\\s\\")
+    mine.hide("s3cret-word", "%25%25", "&amp;&amp;", "\\s\\s\\s\\s\\", "u123", "0123", "5123", "c123", "%123", "&123")
     started = time.process_time()
     shown(unit * 20_000)
     one_line(unit * 20_000, 100)

@@ -36,7 +36,7 @@ _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 # Backslashes, of which each JSON within JSON doubles the number, and one that is itself written in another form.
-_GAPS = (re.compile(r"\\+"), re.compile(r"(?:\\|(?i:u005c|x5c|%(?:25)*5c|&(?:amp;)*(?:#0*92|#x0*5c);))+"))
+_GAPS = (re.compile(r"\\{1,64}"), re.compile(r"(?:\\|(?i:u005c|x5c|%(?:25)*5c|&(?:amp;)*(?:#0*92|#x0*5c);)){1,64}"))
 _SHORT_ESCAPES = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", " ": r"\+"}
 
 
@@ -185,7 +185,7 @@ def _pair(username: str, secret: str) -> str:
     return base64.b64encode(f"{username}:{secret}".encode(errors="replace")).decode("ascii")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _beginning(word: str) -> re.Pattern[str]:
     """A pattern for places where a secret may begin."""
     letters = (f"(?:{'|'.join(way.pattern for way in _ways(letter))})" for letter in word[:_SHORTEST])
