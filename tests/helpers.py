@@ -2,7 +2,10 @@
 
 import json
 import ssl
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +18,25 @@ from mixpanel_duckdb.http.transport import DEFAULT_TIMEOUT
 from mixpanel_duckdb.simulator import Population, RequestRecord, Simulator
 
 PAGE = 20
+# Seconds that anything may take on a busy machine, before a test gives it up; less than pytest gives the test.
+LONGEST = 120.0
 # One context for all clients: making one costs more than a whole run here.
 _TLS = ssl.create_default_context()
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.05)
 Row = tuple[str | None, str, datetime | None]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Go on as soon as something is so; fail when it never is."""
+    deadline = time.monotonic() + LONGEST
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.005)
+
+
+def threads_named(prefix: str) -> list[str]:
+    """The threads so named which have not ended."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
 
 
 def client_of(sim: Simulator, **options: Any) -> md.MixpanelClient:

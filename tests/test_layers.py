@@ -13,7 +13,6 @@ import pytest
 
 from house.rooms import HEIGHT, ROOT, imports, modules, of_the_package, parsed, room
 
-IMPORT_SECONDS = 0.25
 EXTRAS = {"dlt", "mixpanel_headless", "pandas", "polars", "pyarrow", "tqdm"}
 
 
@@ -122,12 +121,13 @@ def test_no_thread_is_a_daemon_and_nothing_sleeps():
             assert "time.sleep(" not in text, module
 
 
-def test_the_package_is_imported_quickly():
-    code = "import time; t = time.perf_counter(); import mixpanel_duckdb; print(time.perf_counter() - t)"
-    seconds = []
-    for _ in range(7):
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        seconds.append(float(done.stdout))
-        if min(seconds) < IMPORT_SECONDS:
-            break
-    assert min(seconds) < IMPORT_SECONDS * 2, f"took {min(seconds):.3f} s at best"
+def import_seconds(*modules):
+    """Processor time, which a busy machine makes little longer."""
+    code = f"import time; t = time.process_time(); import {', '.join(modules)}; print(time.process_time() - t)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def test_the_package_is_imported_in_little_more_than_the_time_of_what_it_needs():
+    ratios = [import_seconds("mixpanel_duckdb") / import_seconds("duckdb", "httpx", "pydantic") for _ in range(5)]
+    assert min(ratios) < 2.2, ratios

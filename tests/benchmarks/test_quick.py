@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(400)
 RUN = Path(__file__).with_name("run.py")
 
 
 def benchmark(*arguments):
     done = subprocess.run(
-        [sys.executable, RUN, *map(str, arguments)], capture_output=True, text=True, timeout=55, check=False
+        [sys.executable, RUN, *map(str, arguments)], capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

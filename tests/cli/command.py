@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LONGEST = 25
+from helpers import LONGEST
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from cli.command import MpFetch, outcome
+from helpers import LONGEST
 
 POISON = {
     "MP_USERNAME": "somebody",
@@ -45,7 +46,7 @@ def test_the_demo_leaves_other_tables_of_the_file_alone(tmp_path):
 @pytest.fixture
 def serving(tmp_path):
     process = MpFetch(tmp_path).start("simulate", "--profiles", 130, "--page-size", 50, "--uniform", "--seed", 4)
-    too_late = threading.Timer(30, process.kill)
+    too_late = threading.Timer(LONGEST, process.kill)
     too_late.start()
     yield process
     too_late.cancel()

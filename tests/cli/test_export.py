@@ -9,6 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from helpers import LONGEST, wait_until
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
@@ -90,22 +92,26 @@ def test_a_reader_that_has_enough_is_no_error_to_speak_of(mp_fetch, database):
         assert process.stderr.read() == ""
 
 
+def written(folder, name):
+    """How large the files are that are yet to get that name."""
+    return [part.stat().st_size for part in folder.glob(f".{name}.*.part")]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.ndjson.zst"])
-def test_a_stop_leaves_the_old_file_and_no_other_under_its_name(mp_fetch, database, tmp_path, name, number, code):
+def test_a_stop_leaves_the_old_file_and_no_other_under_its_name(
+    mp_fetch, database, tmp_path, name, number, code, at_most
+):
     (tmp_path / name).write_text("old")
     process = mp_fetch.start("export", "endless", name, "--replace")
     with process:
-        deadline = time.monotonic() + 20
-        while not (parts := list(tmp_path.glob(f".{name}.*.part"))) or parts[0].stat().st_size == 0:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: process.poll() is not None or any(written(tmp_path, name)))
+        assert process.poll() is None
         process.send_signal(number)
         stopped = time.monotonic()
-        process.communicate(timeout=20)
+        process.communicate(timeout=LONGEST)
         assert process.returncode == code
-        assert time.monotonic() - stopped < 5
+        assert time.monotonic() - stopped < at_most(5)
     assert (tmp_path / name).read_text() == "old"
     left = list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
     assert bool(left) == (number == signal.SIGKILL)
@@ -116,9 +122,8 @@ def test_a_stop_leaves_the_old_file_and_no_other_under_its_name(mp_fetch, databa
 def test_json_says_that_it_was_stopped(mp_fetch, database, tmp_path):
     process = mp_fetch.start("export", "endless", "out.csv", "--json")
     with process:
-        while not list(tmp_path.glob(".out.csv.*.part")):
-            assert process.poll() is None
-            time.sleep(0.01)
+        wait_until(lambda: process.poll() is not None or written(tmp_path, "out.csv"))
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=LONGEST)
     assert json.loads(out)["error"]["code"] == "interrupted"

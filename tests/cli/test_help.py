@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from helpers import LONGEST
 from mixpanel_duckdb._version import __version__
 from mixpanel_duckdb.cli import EXIT_CODES, main
 
@@ -27,14 +28,14 @@ def test_help_needs_neither_duckdb_nor_httpx_nor_pydantic():
     import mixpanel_duckdb
 
     words = [sys.executable, "-c", WITHOUT_PACKAGE, mixpanel_duckdb.__path__[0]]
-    said = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    said = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)
     assert said.returncode == 0, said.stderr
     assert "--output-properties" in said.stdout
 
 
 def test_the_console_script_is_the_same_command():
     script = Path(sys.executable).with_name("mp-fetch")
-    said = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+    said = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=LONGEST, check=True).stdout
     assert said == f"mp-fetch, version {__version__}\n"
 
 

@@ -1,12 +1,12 @@
 """``--timeline``: a picture however the run ends, and a path that cannot be written refused before any request."""
 
 import signal
-import time
 from xml.etree import ElementTree
 
 import pytest
 
 from cli.command import outcome
+from helpers import wait_until
 from mixpanel_duckdb.simulator import Fault
 
 
@@ -34,9 +34,7 @@ def test_an_incomplete_run_has_a_picture(mp_fetch, simulator, tmp_path):
 def test_an_interrupted_run_has_a_picture(mp_fetch, simulator, tmp_path):
     simulator.add_fault(Fault("hang", page=5, attempts=None))
     running = mp_fetch.start("profiles", "--timeline", "run.svg")
-    deadline = time.monotonic() + 20
-    while len(simulator.requests) < 11 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: len(simulator.requests) == 11)
     running.send_signal(signal.SIGINT)
     assert outcome(running).code == 130
     assert "page 5: cut short by a stop" in words(tmp_path / "run.svg")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.token_server import REFRESH_TOKEN
+from helpers import LONGEST
 
 ROOT = Path(__file__).resolve().parents[2]
 STALE = "stale-acc3ss-token"
@@ -41,7 +42,7 @@ class Accounts:
             env={"HOME": str(self.home), "PYTHONPATH": str(ROOT / "src"), **self.variables},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=LONGEST,
             check=False,
             **options,
         )

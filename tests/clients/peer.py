@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from helpers import LONGEST
 from mixpanel_duckdb.simulator import Simulator
 
 Outcome = dict[str, Any]
@@ -26,7 +27,7 @@ class Peer:
             env={name: value for name, value in variables.items() if value is not None},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=LONGEST,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from clients.accounts import KINDS, ROOT, STALE
 from clients.token_server import REFRESH_TOKEN, TokenServer
 from mixpanel_duckdb.simulator import Behaviour, Fault, Population, Simulator
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 TOKEN = "simulated-token"
 HIDDEN = (TOKEN, STALE, REFRESH_TOKEN, "simulated-secret", "c2ltdWxhdG9yOnNpbXVsYXRlZC1zZWNyZXQ=")
 

@@ -11,7 +11,7 @@ import pytest
 from clients.normal import raw
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 STREAM = ("stream_profiles", {"raw": True})
 QUERY = ("query_user", {"mode": "profiles", "limit": None, "parallel": True})
 ENGAGE = ("query_engage", {})
@@ -33,13 +33,13 @@ def statuses(sim, page):
 
 
 @pytest.mark.parametrize("kind", ["quota", "concurrency"])
-def test_headless_waits_as_long_as_a_429_says_and_goes_on(sim, population, headless, kind):
+def test_headless_waits_as_long_as_a_429_says_and_goes_on(sim, population, headless, kind, at_most):
     sim.add_fault(Fault(kind, page=2, retry_after=1))
     (outcome,) = headless.outcomes(sim, STREAM)
     refused, repeated = [r for r in sim.requests if r.page == 2]
     assert raw(outcome["profiles"]) == raw(population.profiles())
     assert (refused.status, repeated.status) == (429, 200)
-    assert 1 <= repeated.started - refused.finished < 5
+    assert 1 <= repeated.started - refused.started < at_most(5)
 
 
 def test_headless_gives_up_after_four_refusals_and_reports_the_servers_words(sim, headless):

@@ -5,7 +5,7 @@ import pytest
 from clients.normal import fetched
 from mixpanel_duckdb.simulator import Population, Simulator
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 PLAN = {"where": 'properties["plan"] == "pro"', "output_properties": ["plan"]}
 QUERY_OF_PLAN = {"where": PLAN["where"], "output_properties": '["plan"]'}
 

@@ -5,7 +5,7 @@ import pytest
 from clients.normal import fetched, promote, promoted, raw
 from mixpanel_duckdb.simulator import Behaviour, Limits, Population, Simulator
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 EVERYBODY = {"mode": "profiles", "limit": None}
 FILTERS = [
     {"where": 'properties["plan"] == "pro"'},

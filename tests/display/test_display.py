@@ -11,7 +11,7 @@ import types
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import fetch
+from helpers import LONGEST, fetch
 from mixpanel_duckdb.display import Bar, Heartbeat, Screen, Tally, progress_display
 from mixpanel_duckdb.display.tqdm import TqdmBar
 from mixpanel_duckdb.results.progress import FetchPlan, ProfileBatchProgress
@@ -237,7 +237,7 @@ def test_a_lock_that_ctrl_c_left_locked_inside_tqdm_holds_up_nobody(stderr):
     with lock:
         drawing = threading.Thread(target=lambda: progress_display("auto", heard=False).planned(PLAN))
         drawing.start()
-        drawing.join(5)
+        drawing.join(LONGEST)
         assert not drawing.is_alive()
     drawing.join()
     assert "2/10 pages" in stream.getvalue()
@@ -263,7 +263,7 @@ def test_what_tqdm_warns_of_in_a_notebook_is_not_the_users_problem():
         bar.close()
     """
     done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=LONGEST, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "0/2 pages" in done.stderr
@@ -272,7 +272,7 @@ def test_what_tqdm_warns_of_in_a_notebook_is_not_the_users_problem():
 
 def test_tqdm_is_not_imported_unless_it_draws():
     code = "import sys, mixpanel_duckdb; sys.exit('tqdm' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=LONGEST, check=False).returncode == 0
 
 
 def test_the_tally_alone_shows_nothing(capsys):

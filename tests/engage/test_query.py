@@ -207,7 +207,7 @@ def test_a_form_holds_exactly_what_was_given(filters):
     assert decoded(wire) == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(filters=filters())
 def test_the_server_is_asked_exactly_what_was_given(served, filters):
     sim, client = served

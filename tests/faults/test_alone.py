@@ -1,9 +1,10 @@
 """Each kind of fault alone: the exact table, or a clear report and a second run that completes it."""
 
+import httpx
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, fetch, pages_asked, served, stored, tables
+from helpers import LONGEST, PAGE, fetch, pages_asked, served, stored, tables
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 
 PEOPLE = Population(PAGE * 12 - 7, seed=3)
@@ -234,8 +235,9 @@ def test_redirects_in_a_circle_end(database: str) -> None:
 
 
 def test_silence_is_a_failed_request_like_any_other(database: str) -> None:
+    # Long enough for any other page on a busy machine.
     with Simulator(PEOPLE, limits=FREE, faults=[Fault("hang", page=5)]) as sim:
-        result = fetch(sim, database, timeout=0.4)
+        result = fetch(sim, database, timeout=httpx.Timeout(LONGEST, read=2.0))
     assert result.is_complete
     assert result.retries == 1
     assert stored(database) == served(PEOPLE)

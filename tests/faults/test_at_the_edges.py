@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import client_of, fetch, served, stored
+from helpers import LONGEST, client_of, fetch, served, stored
 from mixpanel_duckdb.simulator import Limits, Population, Simulator
 from mixpanel_duckdb.store import profiles
 from mixpanel_duckdb.store.database.opening import atomic
@@ -106,18 +106,18 @@ def test_threads_that_make_one_file_together_do_not_disturb_each_other(tmp_path:
     together = threading.Barrier(6)
 
     def run(path: Path, number: int) -> bool:
-        together.wait(10)
+        together.wait(LONGEST)
         return fetch(sim, str(path), f"people{number}").is_complete
 
     with Simulator(PEOPLE, limits=FREE) as sim, ThreadPoolExecutor(6) as pool:
         for attempt in range(5):
             runs = [pool.submit(run, tmp_path / f"{attempt}.duckdb", number) for number in range(6)]
-            assert all(each.result(50) for each in runs)
+            assert all(each.result(LONGEST) for each in runs)
 
 
 def test_a_store_that_another_thread_uses_is_refused_in_a_sentence() -> None:
     def second(_: object) -> None:
-        refused.append(pool.submit(fetch, sim, store, "others").exception(20))
+        refused.append(pool.submit(fetch, sim, store, "others").exception(LONGEST))
 
     refused: list[BaseException | None] = []
     with Simulator(PEOPLE, limits=FREE) as sim, md.ProfileStore(":memory:") as store, ThreadPoolExecutor(1) as pool:

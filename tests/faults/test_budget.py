@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, QUICK, committed, fetch, served, stored
+from helpers import PAGE, QUICK, committed, fetch, served, stored, threads_named, wait_until
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.fetch import budget, download
 from mixpanel_duckdb.http.control import FetchControl
@@ -81,9 +81,11 @@ def test_bodies_in_memory_stay_within_the_budget_in_a_resumed_run_too(
         if progress.completed_pages == 6:
             raise StopError
 
-    with Simulator(PEOPLE, limits=FREE, behaviour=FIXED) as sim:
+    silent = Fault("hang", page=range(15, 30), attempts=None)
+    with Simulator(PEOPLE, limits=FREE, behaviour=FIXED, faults=[silent]) as sim:
         with pytest.raises(StopError):
             fetch(sim, database, on_batch_complete=enough)
+        sim.clear_faults()
         assert 0 < scales.most <= 3 * BODY
         scales.alive = scales.most = 0
         result = fetch(sim, database)
@@ -143,7 +145,7 @@ def test_a_stop_wakes_requests_that_are_held_back_and_none_of_them_is_sent(
         with pytest.raises(StopError):
             fetch(sim, database, observer=Impatient())
         assert len({record.page for record in sim.requests} - {0}) <= 1
-        assert not any(each.name.startswith("mp-fetch") for each in threading.enumerate())
+        wait_until(lambda: not threads_named("mp-fetch"))
         assert committed(database) <= {0}
         sim.clear_faults()
         assert fetch(sim, database).is_complete

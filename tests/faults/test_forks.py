@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, fetch, served, stored
+from helpers import LONGEST, PAGE, fetch, served, stored
 from mixpanel_duckdb import process
 from mixpanel_duckdb.fetch.turns import SHORT_TURNS
 from mixpanel_duckdb.process import ProcessLock
@@ -26,7 +26,6 @@ from mixpanel_duckdb.simulator import Limits, Population, Simulator
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows knows no fork")
 
 PEOPLE = Population(PAGE * 3, seed=3)
-LONGEST = 20
 RAW = (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Semaphore, threading.Event)
 
 

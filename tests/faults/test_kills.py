@@ -13,15 +13,14 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, committed, fetch, pages_asked, served, stored, tables
-from mixpanel_duckdb.simulator import Behaviour, Latency, Limits, Population, Simulator
+from helpers import LONGEST, PAGE, committed, fetch, pages_asked, served, stored, tables
+from mixpanel_duckdb.simulator import Behaviour, Fault, Latency, Limits, Population, Simulator
 
 KILLS = int(os.environ.get("MP_TEST_KILLS", "6"))
 PAGES = 60
 PEOPLE = Population(PAGE * PAGES - 7, seed=11)
 # A server goes on for a while with requests whose client has gone, and counts them.
 FREE = Limits(quota=None, concurrency=None)
-STEADY = Behaviour(latency=0.2)
 
 
 def command(sim: Simulator, database: str, page_size: int = PAGE) -> subprocess.Popen[bytes]:
@@ -54,7 +53,7 @@ def test_a_killed_command_goes_on_without_asking_twice(seed: int, database: str)
         kept = committed(database)
         before = len(sim.requests)
         again = command(sim, database)
-        _, talk = again.communicate(timeout=30)
+        _, talk = again.communicate(timeout=LONGEST)
         assert again.returncode == 0, talk
         asked = pages_asked(sim.requests[before:])
     assert not kept & set(asked)
@@ -73,7 +72,7 @@ def test_rows_and_journal_agree_though_large_transactions_go_past_the_log(seed: 
             assert staged_rows(database) == 1000 * len(kept)
             sim.clear_requests()
             again = command(sim, database, page_size=1000)
-            _, talk = again.communicate(timeout=40)
+            _, talk = again.communicate(timeout=LONGEST)
             assert again.returncode == 0, talk
             assert sorted(pages_asked(sim.requests)) == sorted(set(range(pages)) - kept)
     with duckdb.connect(database) as connection:
@@ -90,7 +89,7 @@ def staged_rows(database: str) -> int:
 
 
 def unfinished(sim: Simulator, database: str, table: str = "profiles", *, after: int = 4, **options: object) -> None:
-    """A run that its caller ends when so many pages are done."""
+    """A run that its caller ends when so many pages are done; the last ones are silent until then."""
 
     class EnoughError(Exception):
         pass
@@ -99,15 +98,17 @@ def unfinished(sim: Simulator, database: str, table: str = "profiles", *, after:
         if progress.completed_pages == after:
             raise EnoughError
 
+    sim.add_fault(Fault("hang", page=range(after + 4, PAGES), attempts=None))
     with pytest.raises(EnoughError):
         fetch(sim, database, table, on_batch_complete=stop, **options)
+    sim.clear_faults()
 
 
 SHORT = Population(PAGE * 14 - 7, seed=12)
 
 
 def test_a_session_refused_on_resume_starts_over_and_says_so(database: str) -> None:
-    with Simulator(SHORT, limits=FREE, behaviour=STEADY) as sim:
+    with Simulator(SHORT, limits=FREE) as sim:
         unfinished(sim, database)
         sim.expire_sessions()
         result = fetch(sim, database)
@@ -119,7 +120,7 @@ def test_a_session_refused_on_resume_starts_over_and_says_so(database: str) -> N
 
 @pytest.mark.parametrize("status", [400, 404, 410])
 def test_a_session_refused_on_resume_in_words_we_do_not_know_starts_over_too(status: int, database: str) -> None:
-    behaviour = Behaviour(latency=0.2, uncached_status=status, uncached_text="who are you?")
+    behaviour = Behaviour(uncached_status=status, uncached_text="who are you?")
     with Simulator(SHORT, limits=FREE, behaviour=behaviour) as sim:
         unfinished(sim, database)
         sim.expire_sessions()
@@ -131,7 +132,7 @@ def test_a_session_refused_on_resume_in_words_we_do_not_know_starts_over_too(sta
 
 @pytest.mark.parametrize("fresh", [{"resume": False}, {"resume_max_age": 0.0}], ids=["no-resume", "too-old"])
 def test_what_was_fetched_is_not_used_when_it_must_not_be(fresh: dict[str, object], database: str) -> None:
-    with Simulator(SHORT, limits=FREE, behaviour=STEADY) as sim:
+    with Simulator(SHORT, limits=FREE) as sim:
         unfinished(sim, database)
         sim.clear_requests()
         result = fetch(sim, database, **fresh)
@@ -154,7 +155,7 @@ def test_a_run_stopped_after_its_last_page_is_published_without_a_request(databa
 
 
 def test_another_query_into_the_same_table_is_not_gone_on_with(database: str) -> None:
-    with Simulator(SHORT, limits=FREE, behaviour=STEADY) as sim:
+    with Simulator(SHORT, limits=FREE) as sim:
         unfinished(sim, database)
         sim.clear_requests()
         result = fetch(sim, database, limit=PAGE * 3)

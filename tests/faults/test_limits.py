@@ -2,11 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, client_of, fetch, served, stored
+from helpers import PAGE, client_of, fetch, served, stored, threads_named, wait_until
 from mixpanel_duckdb.http.refusal import read_limit
 from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, RequestRecord, Simulator
@@ -42,51 +44,65 @@ def sent_between(records: list[RequestRecord], start: float, end: float) -> int:
 
 
 @pytest.mark.parametrize("kind", ["quota", "concurrency", "shedding"])
-def test_one_429_pauses_all_workers_for_as_long_as_the_server_says(kind: str, database: str) -> None:
+def test_one_429_pauses_all_workers_for_as_long_as_the_server_says(
+    kind: str, database: str, at_most: Callable[[float], float]
+) -> None:
     waits = Waits()
     fault = Fault(kind, page=12, retry_after=0.6)  # type: ignore[arg-type]
-    with Simulator(PEOPLE, limits=FREE, behaviour=slow(), faults=[fault]) as sim:
+    with Simulator(PEOPLE, limits=FREE, behaviour=slow(0.05), faults=[fault]) as sim:
         result = fetch(sim, database, observer=waits)
         records = sim.requests
     (refusal,) = refused(records)
     assert refusal.finished
-    assert sent_between(records, refusal.finished + ON_ITS_WAY, refusal.finished + 0.55) == 0
+    assert sent_between(records, refusal.finished + ON_ITS_WAY, refusal.finished + 0.55) <= at_most(0)
+    afterwards = [record.page for record in records if record.started > refusal.started + 0.6]
+    assert 12 in afterwards
+    assert len(afterwards) > 1
     assert waits.kinds == {kind}
-    assert 0.3 < waits.longest <= 0.6
-    assert 0.5 < result.waited_seconds < 0.9
+    assert 0.6 - at_most(0.3) < waits.longest <= 0.6
+    assert 0.6 - at_most(0.1) < result.waited_seconds < at_most(0.9)
     assert result.is_complete
     assert result.requests == len(records)
     assert stored(database) == served(PEOPLE)
 
 
 @pytest.mark.parametrize(
-    ("limits", "waited"),
+    ("form", "longest"),
     [
-        (Limits(quota=8, window=1.0, count_session_pages=True), 1.0),
-        (Limits(quota=8, window=1.0, count_session_pages=True, exact=True), 0.8),
-        (Limits(quota=8, window=1.0, count_session_pages=True, form="no_retry_after"), 1.0),
-        (Limits(quota=8, window=1.0, count_session_pages=True, form="http_date"), 0.8),
-        (Limits(quota=8, window=1.0, count_session_pages=True, form="html"), 1.0),
+        ({}, 2.0),
+        ({"exact": True}, 1.2),
+        ({"form": "no_retry_after"}, 2.0),
+        ({"form": "http_date"}, 2.2),
+        ({"form": "html"}, 2.0),
     ],
     ids=["seconds", "exact", "ratelimit-only", "date", "html"],
 )
-def test_every_form_of_retry_after_is_understood(limits: Limits, waited: float, database: str) -> None:
+def test_every_form_of_retry_after_is_understood(
+    form: dict[str, Any], longest: float, database: str, at_most: Callable[[float], float]
+) -> None:
     people = Population(PAGE * 14, seed=5)
-    with Simulator(people, limits=limits) as sim:
+    # A refusal without any figure would be waited out for one second.
+    limits = Limits(quota=None, window=1.2, **form)
+    with Simulator(people, limits=limits, faults=[Fault("quota", page=8)]) as sim:
         result = fetch(sim, database)
+        refusal, again = (record for record in sim.requests if record.page == 8)
     assert result.is_complete
-    assert waited <= result.waited_seconds < 2 * waited + 1.6
+    assert (refusal.status, again.status) == (429, 200)
+    assert again.started - refusal.started > 1.19
+    assert result.waited_seconds < at_most(longest + 0.3)
     assert stored(database) == served(people)
 
 
-def test_a_429_without_any_figure_is_waited_out_longer_each_time(database: str) -> None:
+def test_a_429_without_any_figure_is_waited_out_longer_each_time(
+    database: str, at_most: Callable[[float], float]
+) -> None:
     fault = Fault("shedding", page=12, attempts=2)
     with Simulator(PEOPLE, limits=FREE, faults=[fault]) as sim:
         result = fetch(sim, database, max_workers=1)
         first, second = refused(sim.requests)
         last = [record for record in sim.requests if record.page == 12][-1]
-    assert 1.0 <= second.started - first.started < 1.6
-    assert 2.0 <= last.started - second.started < 2.6
+    assert 1.0 <= second.started - first.started < at_most(1.6)
+    assert 2.0 <= last.started - second.started < at_most(2.6)
     assert result.is_complete
 
 
@@ -99,11 +115,11 @@ def test_a_retry_after_of_zero_does_not_hammer(database: str) -> None:
 
 
 def test_a_concurrency_429_lowers_the_number_in_flight_for_a_while(database: str) -> None:
-    fault = Fault("concurrency", page=12, retry_after=0.2)
-    with Simulator(PEOPLE, limits=FREE, behaviour=slow(), faults=[fault]) as sim:
+    fault = Fault("concurrency", page=12, retry_after=0.5)
+    with Simulator(PEOPLE, limits=FREE, behaviour=slow(0.05), faults=[fault]) as sim:
         assert fetch(sim, database).is_complete
         (refusal,) = refused(sim.requests)
-        after = [record.in_flight for record in sim.requests if record.started > (refusal.finished or 0) + ON_ITS_WAY]
+        after = [record.in_flight for record in sim.requests if record.started > refusal.started + 0.5]
         assert sim.max_in_flight == 5
     assert max(after) == 4
 
@@ -117,12 +133,14 @@ def test_a_server_with_fewer_places_than_workers_is_lived_with(database: str) ->
     assert stored(database) == served(PEOPLE)
 
 
-def test_a_wait_beyond_the_budget_ends_incomplete_and_resumable(database: str) -> None:
-    limits = Limits(quota=20, window=1.5, count_session_pages=True)
-    with Simulator(PEOPLE, limits=limits) as sim:
+def test_a_wait_beyond_the_budget_ends_incomplete_and_resumable(
+    database: str, at_most: Callable[[float], float]
+) -> None:
+    used_up = Fault("quota", page=range(20, 30), attempts=None, retry_after=3600)
+    with Simulator(PEOPLE, limits=FREE, faults=[used_up]) as sim:
         started = time.monotonic()
         result = fetch(sim, database, rate_limit_wait=0.5)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < at_most(1.0)
         assert (result.is_complete, result.published, result.has_failures) == (False, False, True)
         assert result.successful_pages + result.failed_pages == 30
         assert result.successful_pages == 20
@@ -130,6 +148,7 @@ def test_a_wait_beyond_the_budget_ends_incomplete_and_resumable(database: str) -
         assert result.waited_seconds <= 0.5
         asked = {record.page for record in sim.requests if record.status == 200}
         sim.clear_requests()
+        sim.clear_faults()
         again = fetch(sim, database, rate_limit_wait=30)
         assert not asked & {record.page for record in sim.requests}
     assert again.is_complete
@@ -145,7 +164,9 @@ def test_a_refused_page_0_beyond_the_budget_says_so(database: str) -> None:
         fetch(sim, database, rate_limit_wait=1)
 
 
-def test_a_window_that_counts_every_page_costs_two_refusals_at_most(database: str) -> None:
+def test_a_window_that_counts_every_page_costs_two_refusals_at_most(
+    database: str, at_most: Callable[[float], float]
+) -> None:
     people = Population.uniform(200 * 5, profile_bytes=100)
     window = 1.5
     limits = Limits(quota=60, window=window, count_session_pages=True)
@@ -153,32 +174,34 @@ def test_a_window_that_counts_every_page_costs_two_refusals_at_most(database: st
         result = fetch(sim, database, page_size=5)
         records = sim.requests
     assert result.is_complete
-    assert len(refused(records)) <= 2
+    assert len(refused(records)) <= at_most(2)
     assert result.requests == 200 + len(refused(records))
-    assert 3 * window <= result.duration_seconds < 3 * window + 4
+    assert 3 * window <= result.duration_seconds < at_most(3 * window + 4)
     assert result.waited_seconds <= result.duration_seconds
 
 
-def test_a_window_with_nothing_told_but_its_text_costs_two_refusals_each_time(database: str) -> None:
+def test_a_window_with_nothing_told_but_its_text_costs_two_refusals_each_time(
+    database: str, at_most: Callable[[float], float]
+) -> None:
     people = Population(PAGE * 14, seed=5)
     limits = Limits(quota=8, window=0.9, count_session_pages=True, form="html")
     with Simulator(people, limits=limits, behaviour=slow(0.03)) as sim:
         assert fetch(sim, database).is_complete
         records = sim.requests
     later = [record for record in refused(records) if record.started > records[0].started + 1.0]
-    assert len(later) <= 2
+    assert len(later) <= at_most(2)
 
 
-def test_pages_that_are_not_counted_are_not_held_back(database: str) -> None:
+def test_pages_that_are_not_counted_are_not_held_back(database: str, at_most: Callable[[float], float]) -> None:
     people = Population.uniform(75 * 5, profile_bytes=100)
     with Simulator(people, behaviour=slow(0.1)) as sim:
         result = fetch(sim, database, page_size=5)
         assert refused(sim.requests) == []
-        assert sim.busy_fraction() > 0.65
+        assert 1 - sim.busy_fraction() < at_most(0.35)
     assert result.waited_seconds == 0
 
 
-def test_a_wait_is_cut_by_a_stop_at_once(database: str) -> None:
+def test_a_wait_is_cut_by_a_stop_at_once(database: str, at_most: Callable[[float], float]) -> None:
     control_seen = threading.Event()
 
     class Stop(SilentObserver):
@@ -190,7 +213,8 @@ def test_a_wait_is_cut_by_a_stop_at_once(database: str) -> None:
         started = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             fetch(sim, database, observer=Stop())
-        assert time.monotonic() - started < 1.5
+        wait_until(lambda: not threads_named("mp-fetch"))
+        assert time.monotonic() - started < at_most(1.5)
     assert control_seen.is_set()
 
 

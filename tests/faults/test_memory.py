@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mixpanel_duckdb.simulator import Behaviour, Limits, Population, Simulator
 
 # A whole process each time: its peak is its own.
@@ -25,11 +27,12 @@ def peak(profiles: int, folder: Path) -> int:
             env={**os.environ, **sim.environment()},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=180,
             check=True,
         )
     return int(done.stdout)
 
 
+@pytest.mark.timeout(400)
 def test_three_times_the_profiles_do_not_take_half_as_much_memory_again(tmp_path: Path) -> None:
     assert peak(450_000, tmp_path) < 1.5 * peak(150_000, tmp_path)

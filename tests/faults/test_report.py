@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import fetch
+from helpers import LONGEST, fetch, threads_named
 from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
 
 FREE = Limits(quota=None)
@@ -90,17 +91,26 @@ def test_what_has_arrived_is_read_as_one_row_for_each_profile() -> None:
     assert result.arrow().num_rows == len(result.df()) == len(result.pl()) == 3
 
 
-def test_a_read_that_cannot_be_cut_delays_a_stop_by_a_second_at_most() -> None:
+def test_a_read_that_cannot_be_cut_delays_a_stop_by_a_second_at_most(at_most: Callable[[float], float]) -> None:
+    asked, answered, stopped = threading.Event(), threading.Event(), []
+
+    class Deaf(Pages):
+        def query_engage_page(self, page: int, *, session_id: str | None = None) -> dict[str, Any]:
+            if page:
+                asked.set()
+                answered.wait(LONGEST)
+            return super().query_engage_page(page, session_id=session_id)
+
     def stop(_: object) -> None:
+        asked.wait(LONGEST)
+        stopped.append(time.monotonic())
         raise RuntimeError("enough")
 
-    started = time.monotonic()
     with pytest.raises(RuntimeError, match="enough"):
-        md.fetch_profiles(":memory:", client=Pages(many(9), slow=2.5), on_batch_complete=stop)
-    assert time.monotonic() - started < 2.0
-    for thread in threading.enumerate():
-        if thread.name.startswith("mp-fetch"):
-            thread.join(10)
+        md.fetch_profiles(":memory:", client=Deaf(many(9)), on_batch_complete=stop)
+    assert time.monotonic() - stopped[0] < at_most(1.5)
+    assert threads_named("mp-fetch")
+    answered.set()
 
 
 def test_a_wait_that_is_too_long_says_what_the_server_said(database: str) -> None:

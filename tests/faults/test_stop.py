@@ -1,10 +1,9 @@
 """G9: a stop is prompt and clean, wherever it comes from.
 
-``MP_TEST_STOPS=20`` interrupts so many commands; ``pytest -n 0 -s`` shows how long they took.
+``MP_TEST_STOPS=20`` interrupts so many commands; ``pytest -n 0 -s -m timed`` shows how long they took.
 """
 
 import asyncio
-import json
 import os
 import signal
 import statistics
@@ -12,14 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, client_of, committed, fetch, served, stored
+from helpers import LONGEST, PAGE, client_of, committed, fetch, served, stored, threads_named, wait_until
 from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
 from mixpanel_duckdb.store import OpenFetch, PageReceipt, PageWrite, StagedGroup
@@ -29,11 +28,11 @@ STOPS = int(os.environ.get("MP_TEST_STOPS", "3"))
 PEOPLE = Population(PAGE * 30 - 7, seed=13)
 # A server goes on for a while with requests whose client has gone, and counts them.
 FREE = Limits(quota=None, concurrency=None)
-# The first ten pages come at once, all others after half a minute.
-SLOW_PAGES = range(10, 30)
-SLOW = Fault("delay", page=SLOW_PAGES, attempts=None, seconds=30)
+# The first ten pages come at once; all others are silent until their client goes.
+SILENT_PAGES = range(10, 30)
+SILENT = Fault("hang", page=SILENT_PAGES, attempts=None)
 SCRIPT = """
-import json, os, signal, sys, threading, time
+import signal, sys, threading, time
 import mixpanel_duckdb as md
 
 interrupted = []
@@ -46,21 +45,16 @@ signal.signal(signal.SIGINT, note)
 try:
     md.fetch_profiles(sys.argv[1], page_size=int(sys.argv[2]))
 except KeyboardInterrupt:
-    took = time.monotonic() - interrupted[0]
-    print(json.dumps({"took": took, "threads": [each.name for each in threading.enumerate()]}))
+    for each in threading.enumerate():
+        if each is not threading.main_thread():
+            each.join()
+    print(time.monotonic() - interrupted[0])
 """
 
 
-def wait_until(condition: Any, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.005)
-
-
 def reading(sim: Simulator, pages: int = 5) -> bool:
-    """Whether so many of the slow pages are under way; a quick one may be too, and would be cut."""
-    return sum(record.finished is None and (record.page or 0) in SLOW_PAGES for record in sim.requests) >= pages
+    """Whether so many of the silent pages are under way; a quick one may be too, and would be cut."""
+    return sum(record.finished is None and (record.page or 0) in SILENT_PAGES for record in sim.requests) >= pages
 
 
 def interrupt(sim: Simulator, *arguments: str) -> tuple[float, int, str, int]:
@@ -75,15 +69,15 @@ def interrupt(sim: Simulator, *arguments: str) -> tuple[float, int, str, int]:
     wait_until(lambda: reading(sim))
     before, started = len(sim.requests), time.monotonic()
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=LONGEST)
     return time.monotonic() - started, process.returncode, out, len(sim.requests) - before
 
 
-def test_ctrl_c_ends_a_command_within_a_second_with_all_reads_under_way(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_command_with_all_reads_under_way(tmp_path: Path, at_most: Callable[[float], float]) -> None:
     took = []
     for number in range(STOPS):
         database = str(tmp_path / f"{number}.duckdb")
-        with Simulator(PEOPLE, limits=FREE, faults=[SLOW]) as sim:
+        with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim:
             seconds, code, _, late = interrupt(
                 sim, "-m", "mixpanel_duckdb", "profiles", "-d", database, "--page-size", str(PAGE), "--quiet"
             )
@@ -91,16 +85,14 @@ def test_ctrl_c_ends_a_command_within_a_second_with_all_reads_under_way(tmp_path
         assert committed(database) == set(range(10))
         took.append(seconds)
     print(f"median {statistics.median(took):.3f} s, longest {max(took):.3f} s of {STOPS}")
-    assert statistics.median(took) < 1.0
+    assert statistics.median(took) < at_most(1.0)
 
 
-def test_ctrl_c_is_raised_to_the_caller_and_leaves_no_thread(database: str) -> None:
-    with Simulator(PEOPLE, limits=FREE, faults=[SLOW]) as sim:
+def test_ctrl_c_is_raised_to_the_caller_and_leaves_no_thread(database: str, at_most: Callable[[float], float]) -> None:
+    with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim:
         _, code, out, late = interrupt(sim, "-c", SCRIPT, database, str(PAGE))
         assert (code, late) == (0, 0)
-        told = json.loads(out)
-        assert told["took"] < 1.0
-        assert told["threads"] == ["MainThread"]
+        assert float(out) < at_most(1.0)
         assert committed(database) == set(range(10))
         sim.clear_faults()
         sim.clear_requests()
@@ -109,21 +101,21 @@ def test_ctrl_c_is_raised_to_the_caller_and_leaves_no_thread(database: str) -> N
     assert stored(database) == served(PEOPLE)
 
 
-def test_ctrl_c_while_page_0_is_asked_for_is_as_prompt(database: str) -> None:
+def test_ctrl_c_while_page_0_is_asked_for_is_as_prompt(database: str, at_most: Callable[[float], float]) -> None:
     class Interrupted(SilentObserver):
-        ticks = 0
+        at = 0.0
 
         def ticked(self) -> None:
-            self.ticks += 1
-            if self.ticks == 3:
+            if sim.requests:
+                self.at = time.monotonic()
                 raise KeyboardInterrupt
 
     with Simulator(PEOPLE, limits=FREE, faults=[Fault("hang", page=0)]) as sim:
-        started = time.monotonic()
+        interrupted = Interrupted()
         with pytest.raises(KeyboardInterrupt):
-            fetch(sim, database, observer=Interrupted())
-        assert time.monotonic() - started < 1.0
-        assert not any(each.name.startswith("mp-fetch") for each in threading.enumerate())
+            fetch(sim, database, observer=interrupted)
+        wait_until(lambda: not threads_named("mp-fetch"))
+        assert time.monotonic() - interrupted.at < at_most(1.0)
         assert len(sim.requests) == 1
         assert fetch(sim, database).is_complete
 
@@ -141,12 +133,12 @@ def test_a_callback_that_raises_ends_the_run_in_the_callers_thread(database: str
             wait_until(lambda: reading(sim))
             raise OwnError("enough")
 
-    with Simulator(PEOPLE, limits=FREE, faults=[SLOW]) as sim:
+    with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim:
         with pytest.raises(OwnError, match="enough"):
             fetch(sim, database, on_batch_complete=callback)
         stopped = time.monotonic()
         assert threads == {threading.current_thread()}
-        assert not any(each.name.startswith("mp-fetch") for each in threading.enumerate())
+        wait_until(lambda: not threads_named("mp-fetch"))
         assert all(record.started < stopped for record in sim.requests)
         sim.clear_faults()
         assert fetch(sim, database).is_complete
@@ -203,16 +195,16 @@ class FailingStore(md.ProfileStore):
 @pytest.mark.parametrize("step", ["stage", "commit"])
 @pytest.mark.parametrize("error", [md.StorageError("no space left on device"), OwnError("unforeseen")], ids=repr)
 def test_a_writer_that_fails_ends_the_run_at_once_and_the_next_one_goes_on(
-    step: str, error: Exception, database: str
+    step: str, error: Exception, database: str, at_most: Callable[[float], float]
 ) -> None:
-    with Simulator(PEOPLE, limits=FREE, faults=[SLOW]) as sim:
+    with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim:
         started = time.monotonic()
         with FailingStore(database) as store:
             store.step, store.error = step, error
             with pytest.raises(type(error), match=str(error)):
                 fetch(sim, store)
-        assert time.monotonic() - started < 2.0
-        assert not any(each.name.startswith("mp-fetch") for each in threading.enumerate())
+        wait_until(lambda: not threads_named("mp-fetch"))
+        assert time.monotonic() - started < at_most(2.0)
         sim.clear_faults()
         kept = committed(database)
         sim.clear_requests()
@@ -243,7 +235,7 @@ def test_a_full_disk_is_a_storage_error_and_the_same_call_completes_once_there_i
     with Simulator(people, limits=FREE) as sim:
         with pytest.raises(md.StorageError):
             fetch(sim, database, page_size=200)
-        assert not any(each.name.startswith("mp-fetch") for each in threading.enumerate())
+        wait_until(lambda: not threads_named("mp-fetch"))
         ballast.unlink()
         kept = committed(database)
         sim.clear_requests()
@@ -258,7 +250,7 @@ def test_a_run_works_in_any_thread_and_inside_a_running_loop(tmp_path: Path) -> 
     with Simulator(PEOPLE, limits=FREE) as sim:
         worker = threading.Thread(target=lambda: results.append(fetch(sim, str(tmp_path / "thread.duckdb"))))
         worker.start()
-        worker.join(20)
+        worker.join()
 
         async def inside() -> None:
             results.append(fetch(sim, str(tmp_path / "loop.duckdb")))
@@ -275,7 +267,7 @@ def test_a_client_can_be_used_again_after_its_reads_were_cut(tmp_path: Path) -> 
             sim.clear_requests()
             raise OwnError
 
-    with Simulator(PEOPLE, limits=FREE, faults=[SLOW]) as sim, client_of(sim) as client:
+    with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim, client_of(sim) as client:
         database = str(tmp_path / "again.duckdb")
         for _ in range(3):
             with pytest.raises(OwnError):

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from helpers import LONGEST
 from mixpanel_duckdb.errors import FetchStopped
 from mixpanel_duckdb.fetch.budget import ByteBudget
 from mixpanel_duckdb.http.control import FetchControl
@@ -79,7 +80,7 @@ def test_a_thread_that_is_held_back_goes_on_with_room_and_ends_with_a_stop(wake)
         budget.release(0)
     else:
         control.stop.ask()
-    thread.join(10)
+    thread.join(LONGEST)
     assert ends == [wake]
 
 
@@ -102,6 +103,6 @@ def test_many_threads_never_hold_more_than_the_limit_and_all_get_through():
     for each in threads:
         each.start()
     for each in threads:
-        each.join(20)
+        each.join(LONGEST)
     assert len(peaks) == 200
     assert max(peaks) <= 100

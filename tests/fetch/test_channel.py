@@ -5,6 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import LONGEST
 from mixpanel_duckdb.fetch.channel import Channel
 
 
@@ -25,7 +26,7 @@ def test_what_is_put_comes_out_in_order_and_then_the_end(items, capacity):
     taker = started(take)
     assert all(line.put(item) for item in items)
     line.close()
-    taker.join(20)
+    taker.join(LONGEST)
     assert (taken, line.ended, line.put(1)) == (items, True, False)
 
 
@@ -37,7 +38,7 @@ def test_no_more_wait_in_a_line_than_it_holds():
     putter.join(0.05)
     assert putter.is_alive()
     assert line.get() == 0
-    putter.join(20)
+    putter.join(LONGEST)
     assert (put, len(line)) == ([True] * 3, 2)
 
 
@@ -48,7 +49,7 @@ def test_breaking_off_wakes_whoever_puts_or_takes_and_drops_what_waits():
     full.break_off()
     empty.break_off()
     for thread in threads:
-        thread.join(20)
+        thread.join(LONGEST)
     assert sorted(got, key=str) == [False, None]
     assert full.get() is None
 

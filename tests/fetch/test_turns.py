@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from helpers import LONGEST
 from mixpanel_duckdb.fetch.turns import SHORT_TURNS
 from mixpanel_duckdb.store import PageIngest
 from store.storing import fetch_rows
@@ -80,15 +81,15 @@ def test_the_last_run_of_several_gives_them_back(interval):
     def other():
         with SHORT_TURNS:
             entered.set()
-            leave.wait(10)
+            leave.wait(LONGEST)
 
     thread = threading.Thread(target=other)
     with SHORT_TURNS:
         thread.start()
-        entered.wait(10)
+        entered.wait(LONGEST)
     assert sys.getswitchinterval() == pytest.approx(0.0002)
     leave.set()
-    thread.join(10)
+    thread.join(LONGEST)
     assert sys.getswitchinterval() == interval
 
 

@@ -2,6 +2,7 @@
 
 import threading
 
+from helpers import LONGEST
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.fetch.writer import Writer
 from mixpanel_duckdb.store import PageReceipt, PageWrite, StagedGroup
@@ -16,7 +17,7 @@ class Sink:
         self.commits = []
 
     def stage(self, pages):
-        assert self.go.wait(20)
+        assert self.go.wait(LONGEST)
         receipts = tuple(PageReceipt(each.page.index, 1) for each in pages)
         counted = {each.page.index: Counted(1, size=len(each.page.body)) for each in pages}
         return StagedGroup("t", tuple(pages), receipts, counted)
@@ -41,7 +42,7 @@ def test_large_pages_that_wait_are_parsed_one_by_one_and_committed_together_up_t
         assert writer.put(large(index))
     sink.go.set()
     writer.finish()
-    assert writer.join(20)
+    assert writer.join(LONGEST)
     assert errors == [None]
     assert sink.commits == [[[0], [1], [2], [3], [4], [5], [6]], [[7], [8], [9]]]
 
@@ -53,7 +54,7 @@ def test_small_pages_that_wait_share_one_group():
     sink.go.set()
     writer.start()
     writer.finish()
-    assert writer.join(20)
+    assert writer.join(LONGEST)
     assert (errors, sink.commits) == ([None], [[list(range(8))]])
 
 
@@ -64,7 +65,7 @@ def test_a_page_that_nobody_follows_is_committed_at_once():
     writer.start()
     for index in range(5):
         assert writer.put(large(index))
-        assert written.acquire(timeout=20)
+        assert written.acquire(timeout=LONGEST)
     writer.finish()
-    assert writer.join(20)
+    assert writer.join(LONGEST)
     assert (errors, sink.commits) == ([None], [[[index]] for index in range(5)])

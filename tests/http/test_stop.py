@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from helpers import LONGEST
 from mixpanel_duckdb import FetchStopped
 from mixpanel_duckdb.http import RateLimiter
 from mixpanel_duckdb.http.control import FetchControl
@@ -26,7 +27,7 @@ def ended_by(stop, wait):
     thread.join(0.05)
     assert thread.is_alive()
     stop.ask()
-    thread.join(20)
+    thread.join(LONGEST)
     assert not thread.is_alive()
     return ends[0]
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import fetch, pages_asked, served, stored
 from mixpanel_duckdb.simulator import Behaviour, Fault, Population, Simulator
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 PEOPLE = Population(170, seed=4)
 PAGES = 9
 SMALL = Behaviour(page_size=20)
@@ -31,7 +31,7 @@ def run(python, *arguments, environment, folder):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

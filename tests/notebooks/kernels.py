@@ -13,7 +13,7 @@ from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-LONGEST = 30.0
+from helpers import LONGEST
 
 
 @dataclass

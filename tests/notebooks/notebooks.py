@@ -13,11 +13,11 @@ from unittest.mock import patch
 import nbformat
 from nbclient import NotebookClient
 
+from helpers import LONGEST
 from notebooks.kernels import environment, manager
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-LONGEST = 60
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _STORED = ("text/plain", "text/html", "image/svg+xml")
 

@@ -13,6 +13,7 @@ pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 pytest.importorskip("pandas")
 
+from helpers import LONGEST
 from notebooks.notebooks import FOLDER, NAMES, kinds, stored
 
 REFRESH = Path(__file__).with_name("refresh.py")
@@ -34,7 +35,7 @@ def fresh(tmp_path_factory):
         for run in runs:
             stack.callback(run.kill)
         for run in runs:
-            _, errors = run.communicate(timeout=50)
+            _, errors = run.communicate(timeout=LONGEST)
             assert run.returncode == 0, errors
     return folder
 

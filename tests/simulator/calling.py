@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from helpers import LONGEST
 from mixpanel_duckdb.simulator import Simulator
 
 PATH = "/api/query/engage"
@@ -26,7 +27,7 @@ def ask(sim: Simulator, **parameters: Any) -> httpx.Response:
         params={"project_id": 1},
         json=parameters,
         headers=ACCOUNT,
-        timeout=20,
+        timeout=LONGEST,
         verify=_TLS,
         trust_env=False,
     )

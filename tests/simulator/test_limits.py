@@ -5,6 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from helpers import LONGEST, wait_until
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 from simulator.calling import ask
 
@@ -14,6 +15,11 @@ QUOTA_TEXT = (
     "last hour). For more information, please consult our documentation at "
     "https://help.mixpanel.com/hc/en-us/articles/115004602563-Rate-Limits-for-Export-API-Endpoints"
 )
+
+
+def hanging(sim):
+    """How many requests have been let in and are silent now."""
+    return sum(record.fault == "hang" for record in sim.requests)
 
 
 def over_quota(limits, faults=()):
@@ -27,18 +33,20 @@ def test_a_quota_refusal_has_the_known_headers_and_body():
     answer = over_quota(Limits(quota=2))
     assert answer.status_code == 429
     assert answer.headers["RateLimit-Policy"] == POLICY
-    assert answer.headers["RateLimit"] == '"project";r=0;t=3600, "project-concurrency";r=5'
-    assert answer.headers["Retry-After"] == "3600"
+    wait = answer.headers["Retry-After"]
+    assert 3500 < int(wait) <= 3600
+    assert answer.headers["RateLimit"] == f'"project";r=0;t={wait}, "project-concurrency";r=5'
     assert answer.json()["error"] == QUOTA_TEXT
     assert answer.json()["request"].endswith("/api/query/engage?project_id=1")
 
 
 def test_a_concurrency_refusal_has_the_known_headers_and_body():
-    with Simulator(Population(3), behaviour=Behaviour(latency=0.3), limits=Limits(concurrency=1)) as sim:
-        with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda _: ask(sim), range(2)))
-        refused = max(answers, key=lambda answer: answer.status_code)
-        assert sorted(answer.status_code for answer in answers) == [200, 429]
+    silent = Fault("hang")
+    with ThreadPoolExecutor(1) as pool, Simulator(Population(3), limits=Limits(concurrency=1), faults=[silent]) as sim:
+        pool.submit(ask, sim)
+        wait_until(lambda: hanging(sim) == 1)
+        refused = ask(sim)
+    assert refused.status_code == 429
     assert refused.headers["RateLimit"] == '"project";r=59, "project-concurrency";r=0;t=10'
     assert "This request exceeded the concurrency limit (2/1 queries running concurrently)." in refused.json()["error"]
     assert list(refused.json()) == ["error"]
@@ -63,18 +71,19 @@ def test_the_text_of_2021_names_both_counts():
 
 
 def test_retry_after_can_be_a_date_exact_or_anything():
-    date = parsedate_to_datetime(over_quota(Limits(quota=1, form="http_date", window=60)).headers["Retry-After"])
-    assert 55 < date.timestamp() - time.time() < 62
-    assert 0.1 < float(over_quota(Limits(quota=1, window=0.5, exact=True)).headers["Retry-After"]) < 0.5
-    assert over_quota(Limits(quota=1, window=0.5)).headers["Retry-After"] == "1"
+    before = time.time()
+    date = parsedate_to_datetime(over_quota(Limits(quota=1, form="http_date", window=600)).headers["Retry-After"])
+    assert before + 600 <= date.timestamp() <= time.time() + 601
+    assert 0 < float(over_quota(Limits(quota=1, window=600, exact=True)).headers["Retry-After"]) < 600
+    assert over_quota(Limits(quota=0, window=599.5)).headers["Retry-After"] == "600"
     assert over_quota(Limits(quota=1, retry_after="soon")).headers["Retry-After"] == "soon"
 
 
 def test_the_window_rolls():
-    with Simulator(Population(3), limits=Limits(quota=2, window=0.4)) as sim:
-        assert [ask(sim).status_code for _ in range(3)] == [200, 200, 429]
-        time.sleep(0.45)
-        assert ask(sim).status_code == 200
+    with Simulator(Population(3), limits=Limits(quota=1, window=0.05)) as sim:
+        for _ in range(3):
+            assert ask(sim).status_code == 200
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(("counted", "expected"), [(False, [200, 200, 200]), (True, [200, 429, 429])])
@@ -100,12 +109,15 @@ def test_failing_requests_are_counted():
 @pytest.mark.parametrize("slots", [True, False])
 def test_session_pages_use_places_unless_told_otherwise(slots):
     limits = Limits(concurrency=2, session_pages_use_slots=slots)
-    behaviour = Behaviour(page_size=5, latency=0.2)
-    with Simulator(Population(50), behaviour=behaviour, limits=limits) as sim:
+    silent = Fault("hang", page=[1, 2])
+    running = Simulator(Population(50), behaviour=Behaviour(page_size=5), limits=limits, faults=[silent])
+    with ThreadPoolExecutor(2) as pool, running as sim:
         session_id = ask(sim, page=0).json()["session_id"]
-        with ThreadPoolExecutor(6) as pool:
-            statuses = list(pool.map(lambda page: ask(sim, page=page, session_id=session_id).status_code, range(1, 7)))
-    assert (429 in statuses) is slots
+        for page in (1, 2):
+            pool.submit(ask, sim, page=page, session_id=session_id)
+        wait_until(lambda: hanging(sim) == 2)
+        third = ask(sim, page=3, session_id=session_id)
+    assert third.status_code == (429 if slots else 200)
 
 
 def test_a_client_that_waits_for_each_answer_never_meets_its_own_place():
@@ -119,7 +131,7 @@ def test_a_client_that_waits_for_each_answer_never_meets_its_own_place():
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(LONGEST)
     assert set(statuses) == {200}
     assert len(statuses) == 30
 
@@ -157,7 +169,7 @@ def test_scripted_refusals_carry_the_wanted_retry_after(value):
         assert ask(sim).headers["Retry-After"] == str(value)
 
 
-def test_five_in_flight_most_of_the_time_can_be_seen():
+def test_five_in_flight_most_of_the_time_can_be_seen(at_most):
     behaviour = Behaviour(page_size=10, latency=0.1)
     with Simulator(Population(260), behaviour=behaviour) as sim:
         session_id = ask(sim, page=0).json()["session_id"]
@@ -165,6 +177,6 @@ def test_five_in_flight_most_of_the_time_can_be_seen():
         with ThreadPoolExecutor(5) as pool:
             list(pool.map(lambda page: ask(sim, page=page, session_id=session_id), range(1, 26)))
         assert sim.max_in_flight == 5
-        assert sim.busy_fraction(5) > 0.4
+        assert 1 - sim.busy_fraction(5) < at_most(0.6)
         assert sim.busy_fraction(6) == 0
         assert all(record.status == 200 and record.finished > record.started for record in sim.requests)

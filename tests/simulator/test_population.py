@@ -68,11 +68,11 @@ def test_uniform_profiles_have_28_properties_and_the_wanted_size():
     assert 250 < sum(map(len, Population.uniform(1000, profile_bytes=300).rows)) / 1000 < 350
 
 
-def test_five_million_uniform_profiles_cost_no_time_until_they_are_looked_at():
+def test_five_million_uniform_profiles_cost_no_time_until_they_are_looked_at(at_most):
     started = time.perf_counter()
     population = Population.uniform(5_000_000)
     assert population.rows[4_999_999] == population.rows[-1] == population.rows[4_999_998:][1]
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < at_most(3)
 
 
 def test_encoded_pages_beyond_the_memory_budget_are_read_back_from_disk():

@@ -5,6 +5,7 @@ import socket
 import httpx
 import pytest
 
+from helpers import LONGEST
 from mixpanel_duckdb.simulator import Behaviour, Latency, Population, Simulator
 from simulator.calling import ACCOUNT, PATH, ask
 
@@ -120,7 +121,7 @@ def test_other_paths_and_methods_are_refused(sim):
 
 
 def test_a_connection_serves_many_requests(sim):
-    connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=LONGEST)
     for _ in range(3):
         connection.request("POST", PATH + "?project_id=1", b'{"page_size": 2}', ACCOUNT)
         assert len(json.loads(connection.getresponse().read())["results"]) == 2
@@ -168,9 +169,9 @@ def test_gzip_can_be_switched_off():
         assert "content-encoding" not in ask(sim).headers
 
 
-def test_latency_grows_with_the_rows():
+def test_latency_grows_with_the_rows(at_most):
     slow = Behaviour(latency=Latency(base=0.05, per_row=0.01, jitter=0.1))
     with Simulator(Population(50), behaviour=slow) as sim:
         ask(sim, page=0, page_size=20)
         record = sim.requests[0]
-    assert 0.2 < record.finished - record.started < 0.6
+    assert 0.2 < record.finished - record.started < at_most(0.6)

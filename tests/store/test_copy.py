@@ -103,7 +103,7 @@ def test_odd_profiles_come_back_value_for_value(name: str, tmp_path: Path) -> No
     assert os.listdir(tmp_path) == [name]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     profiles=st.lists(st.tuples(texts, objects), max_size=4), name=st.sampled_from(["t.parquet", "t.csv", "t.ndjson"])
 )

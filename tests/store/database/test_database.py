@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
+from helpers import LONGEST
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, StorageError
 from mixpanel_duckdb.store.compare import compare_tables
 from mixpanel_duckdb.store.database import opening as database
@@ -197,7 +198,7 @@ def test_new_files_are_readable_by_duckdb_1_5(tmp_path):
         "print(duckdb.connect(sys.argv[1], read_only=True).execute("
         "'SELECT count(*), sum((properties->>$$n$$)::INT) FROM profiles').fetchone())"
     )
-    done = subprocess.run([OLDER, "-c", code, path], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([OLDER, "-c", code, path], check=False, capture_output=True, text=True, timeout=LONGEST)
     assert (done.stdout.strip(), done.stderr) == ("(60, 1770)", "")
 
 

@@ -42,7 +42,7 @@ def store():
         yield store, connection
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(profiles=st.lists(st.tuples(texts, objects), max_size=4), ascii_only=st.booleans())
 def test_any_profiles_of_a_page_are_stored_value_for_value(store, profiles, ascii_only):
     rows = [
@@ -69,7 +69,7 @@ def test_any_profiles_of_a_page_are_stored_value_for_value(store, profiles, asci
     assert [row.distinct_id for row in found] == [json.loads(json.dumps(kept(p["$distinct_id"]))) for p in sent]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(profiles=st.lists(objects, min_size=1, max_size=12))
 def test_any_population_arrives_over_the_wire(profiles):
     rows = [

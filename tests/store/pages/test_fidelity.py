@@ -226,7 +226,7 @@ ASIDE = st.dictionaries(NAMES, DECOYS, max_size=3).map(lambda pairs: list(pairs.
 TOLD = st.lists(VALUES, max_size=2).map(lambda values: [("$last_seen", value) for value in values])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(profiles=st.lists(st.tuples(ASIDE, TOLD, ASIDE), min_size=1, max_size=20), ascii_only=st.booleans())
 def test_last_seen_is_the_first_of_that_name_wherever_it_stands(profiles, ascii_only):
     texts, moments = [], []

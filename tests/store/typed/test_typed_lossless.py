@@ -103,7 +103,7 @@ def connection():
         yield connection
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(profiles=st.lists(objects, max_size=6), materialize=st.booleans())
 @example(profiles=[{"a": float("inf"), "b": -float("inf"), "c": 1e308}, {"a": 1, "b": 2, "c": 3}], materialize=False)
 def test_any_profiles_are_read_back(connection, profiles, materialize):
