@@ -1,5 +1,6 @@
 import http.client
 import json
+import socket
 import time
 
 import httpx
@@ -95,6 +96,20 @@ def test_a_reset_is_an_rst_and_not_a_polite_close():
         with pytest.raises(ConnectionResetError):
             connection.getresponse()
         connection.close()
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_that_has_no_body_leaves_its_connection_in_order(status):
+    request = f"GET {PATH} HTTP/1.1\r\nHost: x\r\n"
+    with (
+        Simulator(Population(3), auth="any", faults=[Fault("status", status=status)]) as sim,
+        socket.create_connection(("127.0.0.1", sim.port), timeout=LONGEST) as client,
+        client.makefile("rb") as came,
+    ):
+        client.sendall(f"{request}\r\n{request}Connection: close\r\n\r\n".encode())
+        first, second, *_ = came.read().split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 %d " % status)
+    assert second.startswith(b"HTTP/1.1 200 OK")
 
 
 @pytest.mark.parametrize("gzip", [True, False])

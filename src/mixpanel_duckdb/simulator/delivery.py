@@ -14,6 +14,8 @@ from .wire import HttpResponse
 
 _LAST = 4096
 _SLICES = 40
+# To a client these end with their head (RFC 9110, 6.4.1); more would be the beginning of its next answer.
+_BODILESS = (204, 304)
 
 
 class Line:
@@ -34,7 +36,8 @@ class Line:
 
     def send(self, response: HttpResponse, *, keep_alive: bool) -> bool:
         """Send the whole answer; returns whether the connection can be used again."""
-        message = b"".join((response.head(keep_alive=keep_alive), *response.pieces))
+        body = () if response.status in _BODILESS else response.pieces
+        message = b"".join((response.head(keep_alive=keep_alive), *body))
         if len(message) > 16 * _LAST:
             view = memoryview(message)
             self.write(view[:-_LAST])
