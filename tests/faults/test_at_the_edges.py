@@ -13,7 +13,7 @@ import pytest
 import mixpanel_duckdb as md
 from helpers import LONGEST, client_of, fetch, served, stored
 from mixpanel_duckdb.simulator import Limits, Population, Simulator
-from mixpanel_duckdb.store import profiles
+from mixpanel_duckdb.store import fetching
 from mixpanel_duckdb.store.database.opening import atomic
 
 FREE = Limits(quota=None)
@@ -32,7 +32,7 @@ def interrupted_behind(commit: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if len(commits) == commit:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(profiles, "atomic", watched)
+    monkeypatch.setattr(fetching, "atomic", watched)
 
 
 @pytest.mark.parametrize("if_exists", ["replace", "merge"])
@@ -42,7 +42,7 @@ def test_ctrl_c_behind_the_commit_that_publishes_leaves_a_complete_fetch(
     with Simulator(PEOPLE, limits=FREE) as sim:
         fetch(sim, database)
         with monkeypatch.context() as patch:
-            interrupted_behind(2, patch)
+            interrupted_behind(3, patch)
             with pytest.raises(KeyboardInterrupt):
                 fetch(sim, database, if_exists=if_exists)
         assert {each.state for each in md.list_fetches(database)} == {"complete"}
@@ -50,12 +50,13 @@ def test_ctrl_c_behind_the_commit_that_publishes_leaves_a_complete_fetch(
     assert stored(database) == served(PEOPLE)
 
 
-def test_ctrl_c_behind_the_commit_that_begins_does_not_lock_the_table(
-    database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("commit", [1, 2], ids=["that begins", "that opens a session"])
+def test_ctrl_c_behind_the_commit_does_not_lock_the_table(
+    database: str, commit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Simulator(PEOPLE, limits=FREE) as sim:
         with monkeypatch.context() as patch:
-            interrupted_behind(1, patch)
+            interrupted_behind(commit, patch)
             with pytest.raises(KeyboardInterrupt):
                 fetch(sim, database)
         assert fetch(sim, database).is_complete

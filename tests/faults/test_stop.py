@@ -174,8 +174,12 @@ class FailingSink:
         self._fail("commit", [page for group in groups for page in group.pages])
         return self._inner.commit(groups)
 
-    def close(self) -> None:
-        self._inner.close()
+    def __enter__(self) -> Any:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._inner.__exit__(*exc)
 
     def _fail(self, step: str, pages: Sequence[PageWrite]) -> None:
         if step == self._step and any(each.page.index == 5 for each in pages):

@@ -26,7 +26,10 @@ class Sink:
         self.commits.append([[each.page.index for each in group.pages] for group in groups])
         return [receipt for group in groups for receipt in group.receipts]
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
         pass
 
 

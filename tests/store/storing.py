@@ -62,11 +62,8 @@ def opened(store: ProfileStore, spec: FetchSpec = SPEC, *, total: int = 2, page_
     """A fetch that page 0 has been answered for, and its writer."""
     fetch = store.begin(spec, **begin)
     fetch = store.opened(fetch, session_id="s", total=total, page_size=page_size)
-    writer = store.writer(fetch)
-    try:
+    with store.writer(fetch) as writer:
         yield fetch, writer
-    finally:
-        writer.close()
 
 
 def publish(store: ProfileStore, fetch: OpenFetch, if_exists: Any = "error") -> None:

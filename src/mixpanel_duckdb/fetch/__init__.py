@@ -9,6 +9,7 @@ parses; one writes.
 ``run``       one run, from its claim to its result, on the caller's thread
 ``channel``   a bounded line between threads
 ``download``  the threads of one download, and the queue through which they are heard
+``telling``   what the caller hears: plan, pages, waits, notices
 ``schedule``  which page is fetched next, and when to stop trying
 ``source``    where pages come from: our client, or anybody's
 ``writer``    the bounded queue, the parsing thread and the writing one

@@ -2,7 +2,7 @@
 
 A page that fails is tried once more when the others are through, and a body that turns out unreadable in the store a
 few times more. A page that arrives but is odd is fetched again too; if it comes odd again, it is stored as it is. When
-page after page fails with nothing stored in between, the rest is not tried: the server is gone.
+request after request brings nothing at all, the rest is not tried: the server is gone.
 """
 
 from __future__ import annotations
@@ -87,37 +87,54 @@ class PageSchedule:
         with self._changed:
             self._open.discard(index)
             self._missing.pop(index, None)
-            self._in_a_row = 0
             self._changed.notify_all()
 
-    def failed(self, index: int, reason: str, *, tries: int = ROUNDS, odd: bool = False) -> bool:
-        """Settle a try that brought nothing to store.
+    def arrived(self) -> None:
+        """Note that the server gives answers."""
+        with self._changed:
+            self._in_a_row = 0
+
+    def extend(self, pages: Iterable[int]) -> None:
+        """Add pages behind the others."""
+        with self._changed:
+            self._todo.extend(pages)
+            self._changed.notify_all()
+
+    def failed(self, index: int, reason: str, *, at_once: bool = False) -> bool:
+        """Settle a try that brought nothing.
 
         Args:
             index: The page.
             reason: What went wrong.
-            tries: How many times the page may be tried in all.
-            odd: Whether it arrived and could be stored, though it is not what it should be.
+            at_once: Whether its next try comes before other pages.
 
         Returns:
             Whether it will be tried again.
         """
         with self._changed:
-            self._open.discard(index)
-            done = self._tries[index] = self._tries.get(index, 0) + 1
             self._in_a_row += 1
-            if odd:
-                self._odd.add(index)
-            again = done < tries
-            if again:
-                self._later.append(index)
-            else:
-                self._missing[index] = reason
+            again = self._again(index, reason, ROUNDS, at_once=at_once)
             if self._in_a_row >= _FAILURES_IN_A_ROW:
-                self._drop_rest(f"not tried: {self._in_a_row} pages in a row failed, the last with: {reason}")
-                again = False
-            self._changed.notify_all()
+                self._drop_rest(f"not tried: {self._in_a_row} requests in a row failed, the last with: {reason}")
+                return False
             return again
+
+    def spoiled(self, index: int, reason: str, *, storable: bool, tries: int = ROUNDS) -> bool:
+        """Settle a try that brought something else than what was asked for.
+
+        Args:
+            index: The page.
+            reason: What is wrong with it.
+            storable: Whether it is stored as it is if it comes so again.
+            tries: How many times the page may be tried in all.
+
+        Returns:
+            Whether it will be tried again.
+        """
+        with self._changed:
+            if storable:
+                self._odd.add(index)
+            return self._again(index, reason, tries)
 
     def give_up(self, reason: str) -> None:
         """Take no further page; those under way may still be settled."""
@@ -131,6 +148,19 @@ class PageSchedule:
             self._open.discard(index)
             self._missing[index] = reason
             self._changed.notify_all()
+
+    def _again(self, index: int, reason: str, most: int, *, at_once: bool = False) -> bool:
+        self._open.discard(index)
+        done = self._tries[index] = self._tries.get(index, 0) + 1
+        again = done < most
+        if again and at_once:
+            self._todo.appendleft(index)
+        elif again:
+            self._later.append(index)
+        else:
+            self._missing[index] = reason
+        self._changed.notify_all()
+        return again
 
     def _drop_rest(self, reason: str) -> None:
         for index in (*self._todo, *self._later):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from ..store import PageReceipt, PageWrite, StagedGroup
 from .channel import Channel
@@ -33,7 +33,13 @@ _STAGED_GROUPS = 4
 
 
 class PageSink(Protocol):
-    """Stores groups of pages; one thread stages while another commits."""
+    """Stores groups of pages; one thread enters it, commits and leaves it, while another stages."""
+
+    def __enter__(self) -> Self:
+        """Take what it needs."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Give that back."""
 
     def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
         """Parse a group in memory."""
@@ -41,15 +47,12 @@ class PageSink(Protocol):
     def commit(self, groups: Sequence[StagedGroup]) -> Sequence[PageReceipt]:
         """Store groups in one transaction and say what became of each page, in their order."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
-
 
 class Writer:
     """The queue and its two threads; every other thread may call the methods.
 
     Args:
-        sink: Where the pages go; closed when the threads have ended.
+        sink: Where the pages go; entered and left on the writing thread.
         capacity: Pages that may wait; a full queue holds the fetch threads back.
         on_written: Called on the writing thread with each page, its body taken off, and its receipt.
         on_end: Called on the writing thread with the error that ended it, or ``None``.
@@ -71,12 +74,13 @@ class Writer:
         # A group, and whether another is sure to follow it.
         self._staged: Channel[tuple[StagedGroup, bool]] = Channel(_STAGED_GROUPS)
         self._error: BaseException | None = None
+        # Taken by the writing thread when it begins, or by whoever finds that it never will.
+        self._begun = threading.Lock()
         self._stager = threading.Thread(target=self._stage_all, name="mp-fetch-stager")
         self._writer = threading.Thread(target=self._write_all, name="mp-fetch-writer")
 
     def start(self) -> None:
-        """Start the threads."""
-        self._stager.start()
+        """Start one thread, which starts the other: nothing that interrupts the caller comes in between."""
         self._writer.start()
 
     def put(self, page: PageWrite) -> bool:
@@ -92,9 +96,10 @@ class Writer:
         self._pages.close()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the threads; say whether they have ended."""
-        if self._writer.ident is not None:
-            self._writer.join(timeout)
+        """Wait for the threads; say whether they have ended. If they have not begun yet, they never will."""
+        if self._begun.acquire(blocking=False):
+            return True
+        self._writer.join(timeout)
         return not self._writer.is_alive()
 
     def _stage_all(self) -> None:
@@ -111,16 +116,26 @@ class Writer:
         return self._sink.stage(pages) if pages else None
 
     def _write_all(self) -> None:
-        """Commit what is staged until the stager has no more, then end both."""
+        """Have pages staged and commit them until there are no more, then end both threads."""
+        if not self._begun.acquire(blocking=False):
+            return
         try:
-            with SHORT_TURNS:
-                for groups in self._commits():
-                    pages = [page for group in groups for page in group.pages]
-                    for write, receipt in zip(pages, self._sink.commit(groups), strict=True):
-                        self._on_written(write, receipt)
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            with SHORT_TURNS, self._sink:
+                self._stager.start()
+                self._commit_all()
+                self._stager.join()
+        except BaseException as error:  # noqa: BLE001 - likewise
             self._fail(error)
-        self._end()
+        self._on_end(self._error)
+
+    def _commit_all(self) -> None:
+        try:
+            for groups in self._commits():
+                pages = [page for group in groups for page in group.pages]
+                for write, receipt in zip(pages, self._sink.commit(groups), strict=True):
+                    self._on_written(write, receipt)
+        except BaseException as error:  # noqa: BLE001 - likewise
+            self._fail(error)
 
     def _commits(self) -> Iterator[list[StagedGroup]]:
         """Yield what shares a transaction: groups up to a size, or to the last that is sure to come soon."""
@@ -133,14 +148,6 @@ class Writer:
                 groups = []
         if groups and self._error is None:
             yield groups
-
-    def _end(self) -> None:
-        self._stager.join()
-        try:
-            self._sink.close()
-        except BaseException as error:  # noqa: BLE001 - likewise
-            self._fail(error)
-        self._on_end(self._error)
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first error; what follows from it is of no interest."""

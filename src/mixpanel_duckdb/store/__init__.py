@@ -10,6 +10,7 @@ folders below.
 ``pages``       page bodies to rows, committed together with their journal
 ``typed``       typed columns of a published table
 ``publish``     a complete staging table becomes the table that was asked for, in one transaction
+``fetching``    the life of a fetch: begun, opened, staged, published or left
 ``profiles``    ``ProfileStore``: what the rest of the package talks to
 ``copy``        a table as a Parquet, CSV or NDJSON file
 ``overview``    what a store shows of itself in a notebook
@@ -20,7 +21,17 @@ folders below.
 from .compare import Comparison, compare_tables
 from .copy import Compression, Format, copy_table, is_open_database
 from .database import connecting, quote, storage_errors
-from .journal import DIFFERENT, FetchHistory, FetchRecord, FetchSpec, OpenFetch, PageHistory, RunHistory, history_of
+from .journal import (
+    DIFFERENT,
+    Claim,
+    FetchHistory,
+    FetchRecord,
+    FetchSpec,
+    OpenFetch,
+    PageHistory,
+    RunHistory,
+    history_of,
+)
 from .pages import PageIngest, PageReceipt, PageWrite, StagedGroup
 from .profiles import AnyDatabase, ProfileStore
 from .publish import IfExists, one_row_each
@@ -29,6 +40,7 @@ from .typed import Kind, Shape, TypedProperty, TypedTable, make_typed
 __all__ = [
     "DIFFERENT",
     "AnyDatabase",
+    "Claim",
     "Comparison",
     "Compression",
     "FetchHistory",

@@ -141,9 +141,8 @@ def test_a_journal_of_version_1_goes_on_as_version_2(connection):
         old_journal(connection)
         again = store.begin(SPEC)
         assert again.fetch_id == first.fetch_id
-        writer = store.writer(again)
-        put(writer, [page(1, "b")])
-        writer.close()
+        with store.writer(again) as writer:
+            put(writer, [page(1, "b")])
         store.publish(again, if_exists="error", staged=store.staged(again))
     assert connection.execute("SELECT DISTINCT schema_version FROM _mixpanel_fetches").fetchall() == [(2,)]
     known = history(connection)

@@ -10,7 +10,8 @@ import pytest
 import mixpanel_duckdb as md
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, QueryError, StorageError
 from mixpanel_duckdb.engage.page import EngagePage
-from mixpanel_duckdb.store import FetchSpec, PageWrite
+from mixpanel_duckdb.store import Claim, FetchSpec, PageWrite
+from mixpanel_duckdb.store.journal import Journal
 from mixpanel_duckdb.store.journal.records import RESUME_MAX_AGE
 from store.storing import SPEC, fill, opened, page, publish, put, rows_of
 
@@ -25,6 +26,11 @@ def connection():
 def store(connection):
     with ProfileStore(connection) as store:
         yield store
+
+
+def reopened(store, spec):
+    """A fetch begun once more, in a session of its own."""
+    return store.opened(store.begin(spec), session_id="t", total=2, page_size=1)
 
 
 def staging_tables(connection):
@@ -131,9 +137,8 @@ def test_an_interrupted_fetch_goes_on_with_its_session_and_its_pages(connection,
         fetch.fetch_id, fetch.staging, "s", 3, 1,
     )  # fmt: skip
     assert again.committed == ((0, 1), (2, 1))
-    writer = store.writer(again)
-    put(writer, [page(1, "b")])
-    writer.close()
+    with store.writer(again) as writer:
+        put(writer, [page(1, "b")])
     publish(store, again)
     assert sorted(row.distinct_id for row in rows_of(connection)) == ["a", "b", "c"]
     (record,) = store.fetches()
@@ -175,8 +180,8 @@ def test_only_the_very_same_fetch_is_gone_on_with(connection, store, other):
     with opened(store) as (fetch, writer):
         put(writer, [page(0, "a")])
     store.leave(fetch, note=None)
-    started = store.begin(other)
-    assert (started.committed, started.session_id) == ((), None)
+    started = reopened(store, other)
+    assert started.committed == ()
     assert staging_tables(connection) == {fetch.staging, started.staging}
     store.leave(started, note=None)
     assert store.begin(SPEC).committed == ((0, 1),)
@@ -188,6 +193,8 @@ def test_without_resume_the_same_fetch_starts_over_and_leaves_nothing_behind(con
     store.leave(fetch, note=None)
     started = store.begin(SPEC, resume=False)
     assert started.committed == ()
+    assert staging_tables(connection) == {fetch.staging}
+    started = store.opened(started, session_id="t", total=2, page_size=1)
     assert staging_tables(connection) == {started.staging}
     assert len(store.fetches()) == 1
 
@@ -200,7 +207,7 @@ def test_a_fetch_whose_session_is_too_old_is_not_gone_on_with_and_is_cleaned_up(
         store.leave(fetch, note=None)
     age(connection, 3700)
     assert all(datetime.now() - record.updated_at > timedelta(hours=-24) for record in store.fetches())
-    started = store.begin(SPEC)
+    started = reopened(store, SPEC)
     assert started.committed == ()
     assert staging_tables(connection) == {started.staging}
     store.leave(started, note=None)
@@ -229,19 +236,59 @@ def test_a_fetch_that_the_next_run_will_drop_is_not_called_resumable(connection,
 def test_a_fetch_without_a_committed_page_is_not_gone_on_with(connection, store):
     store.leave(store.begin(SPEC), note="401")
     assert not store.fetches()[0].resumable
-    assert store.begin(SPEC).session_id is None
+    store.leave(store.begin(SPEC), note="401")
+    assert reopened(store, SPEC).committed == ()
     assert len(store.fetches()) == len(staging_tables(connection)) == 1
 
 
-def test_starting_over_drops_the_rows_and_frees_the_table_for_the_same_run(connection, store):
+def test_starting_over_keeps_the_rows_until_the_next_session_is_open(connection, store):
     with opened(store) as (fetch, writer):
         put(writer, [page(0, "a")])
-    started = store.restart(fetch)
-    assert (started.fetch_id != fetch.fetch_id, started.committed) == (True, ())
+    started = store.starting_over(fetch)
+    assert started.committed == ()
+    assert staging_tables(connection) == {fetch.staging}
+    assert store.fetches()[0].pages_done == 1
+    started = store.opened(started, session_id="t", total=2, page_size=1)
     assert staging_tables(connection) == {started.staging}
     assert connection.execute("SELECT count(*) FROM _mixpanel_pages").fetchone() == (0,)
     store.leave(started, note=None)
     assert store.begin(SPEC)
+
+
+def test_a_run_that_cannot_open_its_next_session_leaves_what_there_was(store):
+    with opened(store, total=3) as (fetch, writer):
+        put(writer, [page(0, "a")])
+    store.leave(store.starting_over(fetch), note="the server is down")
+    again = store.begin(SPEC)
+    assert (again.session_id, again.committed) == ("s", ((0, 1),))
+
+
+def test_a_late_writer_stores_nothing_once_another_run_has_the_fetch(connection, store):
+    with opened(store, total=3) as (fetch, late):
+        put(late, [page(0, "a")])
+        store.leave(fetch, note="its writer did not end in time")
+        again = store.begin(SPEC)
+        with pytest.raises(StorageError, match="Another run has taken this fetch over"):
+            put(late, [page(1, "b")])
+        with store.writer(again) as writer:
+            put(writer, [page(1, "b"), page(2, "c")])
+    publish(store, again)
+    assert sorted(row.distinct_id for row in rows_of(connection)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("step", ["claim", "opened"])
+def test_an_interrupt_behind_begin_leaves_no_transaction_open(monkeypatch, connection, store, step):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, step, interrupted)
+        claim = Claim()
+        with pytest.raises(KeyboardInterrupt):
+            store.opened(store.begin(SPEC, claim=claim), session_id="s", total=2, page_size=1)
+        claim.release()
+    with opened(store) as (fetch, _):
+        store.leave(fetch, note=None)
 
 
 def test_the_journal_keeps_one_complete_fetch_a_table(connection, store):
@@ -335,9 +382,8 @@ def test_a_session_ages_from_its_last_committed_page_not_from_the_last_run(tmp_p
     spec = FetchSpec("profiles", "{}")
     with ProfileStore(tmp_path / "a.duckdb") as store:
         fetch = store.opened(store.begin(spec), session_id="s", total=2, page_size=1)
-        writer = store.writer(fetch)
-        put(writer, [PageWrite(EngagePage.from_body(0, b'{"results":[{"$distinct_id":"a"}],"total":2}'), 1)])
-        writer.close()
+        with store.writer(fetch) as writer:
+            put(writer, [PageWrite(EngagePage.from_body(0, b'{"results":[{"$distinct_id":"a"}],"total":2}'), 1)])
         store.leave(fetch, note="stopped")
         again = store.begin(spec)
         assert again.committed == ((0, 1),)

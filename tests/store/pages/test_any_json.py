@@ -55,15 +55,13 @@ def test_any_profiles_of_a_page_are_stored_value_for_value(store, profiles, asci
     sent = [json.loads(row.decode("utf-8", "surrogatepass")) for row in rows]
     the_store, connection = store
     fetch = the_store.begin(FetchSpec("profiles", "{}"), resume=False)
-    writer = the_store.writer(fetch)
-    try:
+    fetch = the_store.opened(fetch, session_id="s", total=len(rows), page_size=max(1, len(rows)))
+    with the_store.writer(fetch) as writer:
         (receipt,) = put(writer, [PageWrite(EngagePage.from_body(0, body_of(rows)), expected_rows=len(rows))])
-        assert receipt.problem is None
-        found = rows_of(connection, fetch.staging)
-        valid = connection.execute(f'SELECT bool_and(json_valid(properties)) FROM "{fetch.staging}"').fetchone()
-    finally:
-        writer.close()
-        the_store.leave(fetch, note=None)
+    assert receipt.problem is None
+    found = rows_of(connection, fetch.staging)
+    valid = connection.execute(f'SELECT bool_and(json_valid(properties)) FROM "{fetch.staging}"').fetchone()
+    the_store.leave(fetch, note=None)
     assert valid in {(True,), (None,)}
     assert [row.properties for row in found] == [kept(profile["$properties"]) for profile in sent]
     assert [row.distinct_id for row in found] == [json.loads(json.dumps(kept(p["$distinct_id"]))) for p in sent]

@@ -97,9 +97,9 @@ def storage_errors(doing: str) -> Iterator[None]:
 
 @contextmanager
 def atomic(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Run a block in one transaction; anything raised inside rolls it back."""
-    cursor.execute("BEGIN TRANSACTION")
+    """Run a block in one transaction; anything raised inside, or while it begins, rolls it back."""
     try:
+        cursor.execute("BEGIN TRANSACTION")
         yield
         cursor.execute("COMMIT")
     except BaseException:

@@ -13,25 +13,26 @@ Tables ``_mixpanel_*`` beside the profiles. What a run did comes in, in the tran
 """
 
 from .history import FetchHistory, PageHistory, RunHistory, history_of
-from .ownership import Ownership
+from .ownership import Claim
 from .quota import count_queries, queries_last_hour
 from .records import DIFFERENT, FetchRecord, FetchSpec, OddRows, OpenFetch
-from .tables import PAGES, PREFIX, Journal
+from .tables import PAGES, PREFIX, Journal, own_fetch
 
 __all__ = [
     "DIFFERENT",
     "PAGES",
     "PREFIX",
+    "Claim",
     "FetchHistory",
     "FetchRecord",
     "FetchSpec",
     "Journal",
     "OddRows",
     "OpenFetch",
-    "Ownership",
     "PageHistory",
     "RunHistory",
     "count_queries",
     "history_of",
+    "own_fetch",
     "queries_last_hour",
 ]

@@ -6,20 +6,28 @@ be a leftover; of the runs of this process it is known here which of them are st
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
 from ...process import ProcessLock, in_child
 
-__all__ = ["Ownership"]
+__all__ = ["Claim"]
 
 
-class Ownership:
-    """Claims of this process, so that two runs of it never write one table; guarded by one lock."""
+class Claim:
+    """A run's right to write one fetch: from its beginning until that is over, or until whoever made it gives it up.
+
+    Attributes:
+        token: The owner's name in the journal.
+    """
 
     _turn: ClassVar[ProcessLock] = ProcessLock()
-    _active: ClassVar[set[str]] = set()
+    _in_force: ClassVar[set[str]] = set()
+
+    def __init__(self) -> None:
+        self.token = uuid.uuid4().hex
 
     @classmethod
     @contextmanager
@@ -28,27 +36,25 @@ class Ownership:
         with cls._turn.lock:
             yield
 
-    @classmethod
     @contextmanager
-    def claiming(cls, token: str) -> Iterator[None]:
-        """Add a claim, alone with the journal; whatever is raised inside takes it back."""
-        with cls._turn.lock:
-            cls._active.add(token)
+    def taking(self) -> Iterator[None]:
+        """Come into force, alone with the journal; what is raised inside undoes it."""
+        with self.alone():
+            self._in_force.add(self.token)
             try:
                 yield
             except BaseException:
-                cls.release(token)
+                self.release()
                 raise
 
-    @classmethod
-    def release(cls, token: str) -> None:
-        """Give a claim up."""
-        cls._active.discard(token)
+    def release(self) -> None:
+        """Give the claim up; once more does no harm."""
+        self._in_force.discard(self.token)
 
     @classmethod
     def holds(cls, token: str) -> bool:
-        """Whether a claim is in force."""
-        return token in cls._active
+        """Whether the claim of a token is in force."""
+        return token in cls._in_force
 
 
-in_child(Ownership._active.clear)  # the runs of a parent do not go on in its children
+in_child(Claim._in_force.clear)  # the runs of a parent do not go on in its children

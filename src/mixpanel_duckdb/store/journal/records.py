@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from ...http import utc_now
+from .ownership import Claim
 
 __all__ = ["DIFFERENT", "RESUME_MAX_AGE", "FetchRecord", "FetchSpec", "OddRows", "OpenFetch"]
 
@@ -52,26 +53,28 @@ class OpenFetch:
         fetch_id: Its name in the journal.
         staging: Its staging table.
         spec: What is fetched.
-        token: Proof of ownership.
+        claim: Proof of ownership.
         session_id: The server's session; ``None`` until page 0 was answered.
         total: The server's total, likewise.
         page_size: Profiles a page, likewise.
         as_of_timestamp: Moment that ``behaviors`` are evaluated at.
         committed: Rows of each committed page.
         largest_body: Bytes of the largest of them as it came.
-        dropped_pages: Pages of unfinished fetches into the same table that were too old to go on with.
+        replaces: Unfinished fetches that go when this one's session is open.
+        dropped_pages: Pages of those that were too old to go on with.
     """
 
     fetch_id: str
     staging: str
     spec: FetchSpec
-    token: str
+    claim: Claim
     session_id: str | None = None
     total: int | None = None
     page_size: int | None = None
     as_of_timestamp: int | None = None
     committed: tuple[tuple[int, int], ...] = ()
     largest_body: int = 0
+    replaces: tuple[FetchRecord, ...] = ()
     dropped_pages: int = 0
 
 
@@ -124,6 +127,10 @@ class FetchRecord:
         """Tell of it to somebody whose next run has the usual settings: what is too old for it will be dropped."""
         fresh = utc_now() - self.last_commit <= timedelta(seconds=RESUME_MAX_AGE)
         return self if fresh and self.note != DIFFERENT else replace(self, resumable=False)
+
+    def is_of(self, spec: FetchSpec) -> bool:
+        """Whether it fetches just that."""
+        return (self.query_text, self.project_id, self.host) == (spec.query, spec.project_id, spec.host)
 
     @property
     def next_step(self) -> str:

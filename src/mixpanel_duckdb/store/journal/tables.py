@@ -20,10 +20,10 @@ import duckdb
 from ...errors import DatabaseLockedError, StorageError
 from ...http import utc_now
 from ..database import columns_of, only_row, quote
-from .ownership import Ownership
+from .ownership import Claim
 from .records import FetchRecord, FetchSpec
 
-__all__ = ["FETCHES", "PAGES", "QUERIES", "RUNS", "Journal", "knows"]
+__all__ = ["FETCHES", "PAGES", "PREFIX", "QUERIES", "RUNS", "Journal", "knows", "own_fetch"]
 
 SCHEMA_VERSION = 2
 FETCHES = "_mixpanel_fetches"
@@ -55,6 +55,21 @@ CREATE TABLE IF NOT EXISTS {RUNS} (
 def knows(cursor: duckdb.DuckDBPyConnection, table: str, column: str = "fetch_id") -> bool:
     """Whether this database's journal has a table with a column."""
     return column in columns_of(cursor, table)
+
+
+def own_fetch(cursor: duckdb.DuckDBPyConnection, fetch_id: str, token: str) -> None:
+    """Hold a fetch for the rest of a transaction, which fails if somebody takes the fetch over meanwhile.
+
+    Raises:
+        StorageError: Another run has taken it over, or it has ended.
+    """
+    row = only_row(
+        cursor,
+        f"UPDATE {FETCHES} SET updated_at = ? WHERE fetch_id = ? AND owner_token = ? AND state = 'running'",
+        [utc_now(), fetch_id, token],
+    )
+    if not row or not row[0]:
+        raise StorageError("Another run has taken this fetch over, or it has ended; these pages are not stored.")
 
 
 class Journal:
@@ -122,7 +137,7 @@ class Journal:
             [table],
         ).fetchall()
         for pid, token in rows:
-            if Ownership.holds(token):
+            if Claim.holds(token):
                 raise DatabaseLockedError(
                     f"Another run (process {pid}) is fetching into table {table!r} of this database; wait for it or "
                     "use another table."
@@ -168,14 +183,30 @@ class Journal:
         return bool(row and row[0])
 
     def opened(
-        self, fetch_id: str, *, session_id: str | None, total: int, page_size: int, pages: int, as_of: int | None
+        self,
+        fetch_id: str,
+        *,
+        staging: str,
+        session_id: str | None,
+        total: int,
+        page_size: int,
+        pages: int,
+        as_of: int | None,
     ) -> None:
         """Keep what page 0 said: the session, and how many profiles and pages there are."""
         self._cursor.execute(
-            f"UPDATE {FETCHES} SET session_id = ?, total = ?, page_size = ?, total_pages = ?, as_of_timestamp = ?, "
-            "updated_at = ? WHERE fetch_id = ?",
-            [session_id, total, page_size, pages, as_of, utc_now(), fetch_id],
+            f"UPDATE {FETCHES} SET staging_table = ?, session_id = ?, total = ?, page_size = ?, total_pages = ?, "
+            "as_of_timestamp = ?, updated_at = ? WHERE fetch_id = ?",
+            [staging, session_id, total, page_size, pages, as_of, utc_now(), fetch_id],
         )
+
+    def empty(self, fetch_id: str) -> None:
+        """Drop the pages and the staging table that a fetch has from an earlier session."""
+        for (staging,) in self._cursor.execute(
+            f"SELECT staging_table FROM {FETCHES} WHERE fetch_id = ?", [fetch_id]
+        ).fetchall():
+            self._cursor.execute(f"DROP TABLE IF EXISTS {quote(staging)}")
+        self._cursor.execute(f"DELETE FROM {PAGES} WHERE fetch_id = ?", [fetch_id])
 
     def closed(
         self, fetch_id: str, *, state: str, note: str | None, pages: list[tuple[int, str, str, str | None]]
@@ -244,7 +275,7 @@ def _record(row: tuple[Any, ...]) -> FetchRecord:
      page_size, as_of, host, token, alive, done, rows, staged) = row  # fmt: skip
     committed = set(done or ())
     missing = tuple(index for index in range(total_pages or 0) if index not in committed)
-    killed = state == "running" and not Ownership.holds(token)
+    killed = state == "running" and not Claim.holds(token)
     return FetchRecord(
         fetch_id=fetch_id,
         table=table,

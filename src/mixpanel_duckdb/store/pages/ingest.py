@@ -12,10 +12,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Self
 
 from ...http import steps_text, utc_now
 from ..database import Database, atomic, quote, storage_errors
-from ..journal import PAGES
+from ..journal import PAGES, own_fetch
 from .stage import Counted, PageReceipt, PageWrite, StagedGroup, Stager
 
 __all__ = ["PageIngest"]
@@ -31,29 +32,34 @@ class PageIngest:
         database: Where to write.
         fetch_id: The fetch in the journal.
         staging: The staging table's name.
+        token: Of the run that may write it.
     """
 
-    def __init__(self, database: Database, fetch_id: str, staging: str) -> None:
+    def __init__(self, database: Database, fetch_id: str, staging: str, token: str) -> None:
+        self._database = database
+        self._tuning = database.tuning
         self._fetch_id = fetch_id
         self._staging = staging
+        self._token = token
         self._memory = f"_mixpanel_memory_{uuid.uuid4().hex[:12]}"
         self._groups = 0
         self._room = ExitStack()
-        with storage_errors("attach a database in memory"):
-            self._owner = database.cursor()
-            self._owner.execute(f"ATTACH ':memory:' AS {self._memory}")
-            self._stager = Stager(database.cursor())
-            self._cursor = database.cursor()
-            self._tuning = database.tuning
-            self._room.enter_context(self._tuning.room())
 
-    def close(self) -> None:
-        """Give back the cursors and the memory."""
-        with storage_errors("detach the database in memory"), self._room:
-            self._stager.close()
-            self._cursor.close()
-            self._owner.execute(f"DETACH {self._memory}")
-            self._owner.close()
+    def __enter__(self) -> Self:
+        """Take cursors and memory, on the thread that gives them back."""
+        with ExitStack() as taken, storage_errors("attach a database in memory"):
+            owner = taken.enter_context(self._database.cursor())
+            owner.execute(f"ATTACH ':memory:' AS {self._memory}")
+            taken.callback(owner.execute, f"DETACH {self._memory}")
+            self._cursor = taken.enter_context(self._database.cursor())
+            self._stager = Stager(taken.enter_context(self._database.cursor()))
+            taken.enter_context(self._tuning.room())
+            self._room = taken.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with storage_errors("detach the database in memory"):
+            self._room.close()
 
     def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
         """Parse a group of pages into memory and judge each of them.
@@ -93,6 +99,7 @@ class PageIngest:
         entries = [self._entry(page, group.counted[page.page.index]) for group in groups for page in group.accepted]
         marks = f"({', '.join('?' * len(entries[0]))})"
         with atomic(self._cursor):
+            own_fetch(self._cursor, self._fetch_id, self._token)
             self._cursor.execute(f"INSERT INTO {quote(self._staging)} {rows}")
             self._cursor.execute(
                 f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",

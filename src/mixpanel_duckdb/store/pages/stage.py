@@ -113,10 +113,6 @@ class Stager:
         self._cursor = cursor
         self._table = ""
 
-    def close(self) -> None:
-        """Give the cursor back."""
-        self._cursor.close()
-
     def stage(self, pages: Sequence[PageWrite], table: str) -> StagedGroup:
         """Parse, count and judge a group; see :meth:`PageIngest.stage`."""
         self._table = table
