@@ -123,6 +123,7 @@ class Download:
 
     def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         with ExitStack() as last:  # each of these is done even if another interrupt comes in the one before
+            last.callback(self._executor.shutdown, wait=False)
             last.callback(self._writer.join, _WRITER_PATIENCE)
             last.callback(self._writer.finish)
             if exc_type is not None:

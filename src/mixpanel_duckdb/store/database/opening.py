@@ -99,13 +99,21 @@ def storage_errors(doing: str) -> Iterator[None]:
 def atomic(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Run a block in one transaction; anything raised inside, or while it begins, rolls it back."""
     try:
-        cursor.execute("BEGIN TRANSACTION")
+        _begin(cursor)
         yield
         cursor.execute("COMMIT")
     except BaseException:
         with suppress(duckdb.Error):
             cursor.execute("ROLLBACK")
         raise
+
+
+def _begin(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.execute("BEGIN TRANSACTION")
+    except duckdb.TransactionException:  # an interrupt in the middle of a rollback has left one open
+        cursor.execute("ROLLBACK")
+        cursor.execute("BEGIN TRANSACTION")
 
 
 def only_row(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:

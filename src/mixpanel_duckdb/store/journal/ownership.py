@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
+from weakref import WeakValueDictionary
 
 from ...process import ProcessLock, in_child
 
@@ -17,14 +18,15 @@ __all__ = ["Claim"]
 
 
 class Claim:
-    """A run's right to write one fetch: from its beginning until that is over, or until whoever made it gives it up.
+    """A run's right to write one fetch: from its beginning until that is over, or whoever made it is gone.
 
     Attributes:
         token: The owner's name in the journal.
     """
 
     _turn: ClassVar[ProcessLock] = ProcessLock()
-    _in_force: ClassVar[set[str]] = set()
+    # Weak: an interrupt in the very line that releases a claim must not keep it for the life of the process.
+    _in_force: ClassVar[WeakValueDictionary[str, Claim]] = WeakValueDictionary()
 
     def __init__(self) -> None:
         self.token = uuid.uuid4().hex
@@ -40,7 +42,7 @@ class Claim:
     def taking(self) -> Iterator[None]:
         """Come into force, alone with the journal; what is raised inside undoes it."""
         with self.alone():
-            self._in_force.add(self.token)
+            self._in_force[self.token] = self
             try:
                 yield
             except BaseException:
@@ -49,7 +51,7 @@ class Claim:
 
     def release(self) -> None:
         """Give the claim up; once more does no harm."""
-        self._in_force.discard(self.token)
+        self._in_force.pop(self.token, None)
 
     @classmethod
     def holds(cls, token: str) -> bool:
