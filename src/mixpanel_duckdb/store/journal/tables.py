@@ -202,10 +202,9 @@ class Journal:
 
     def empty(self, fetch_id: str) -> None:
         """Drop the pages and the staging table that a fetch has from an earlier session."""
-        for (staging,) in self._cursor.execute(
-            f"SELECT staging_table FROM {FETCHES} WHERE fetch_id = ?", [fetch_id]
-        ).fetchall():
-            self._cursor.execute(f"DROP TABLE IF EXISTS {quote(staging)}")
+        row = only_row(self._cursor, f"SELECT staging_table FROM {FETCHES} WHERE fetch_id = ?", [fetch_id])
+        if row is not None:
+            self._cursor.execute(f"DROP TABLE IF EXISTS {quote(row[0])}")
         self._cursor.execute(f"DELETE FROM {PAGES} WHERE fetch_id = ?", [fetch_id])
 
     def closed(
