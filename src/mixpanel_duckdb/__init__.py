@@ -11,7 +11,7 @@ How a page becomes rows, from room to room: ``accounts`` says who asks; ``http``
 and limits allow; ``engage`` makes a page of its answer; ``store`` makes rows of the page and, once all are there, the
 table. ``fetch`` drives this with its threads and its queue; ``results`` has what is told of it, ``display`` shows it,
 ``timeline`` draws it afterwards. ``api`` has the one-call forms, ``cli`` the command, ``integrations`` the loaders;
-``errors``, ``text``, ``process`` and ``extras`` serve all, and ``simulator`` is a server to try it on.
+``arguments``, ``errors``, ``text``, ``process`` and ``extras`` serve all, and ``simulator`` is a server to try it on.
 """
 
 from ._version import __version__

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .accounts import AnyCredentials, Credentials
+from .arguments import check
 from .display import Progress
 from .engage import Announcement, MixpanelClient, ProfileFilters, ProfileQuery
 from .errors import QueryError
-from .fetch import BatchCallback, ParallelProfileFetcher
-from .http import HOURLY_QUOTA, MAX_IN_FLIGHT
+from .fetch import BatchCallback, ParallelProfileFetcher, page_source
+from .http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl
 from .results import FetchObserver, ParallelProfileFetchResult
 from .store import FetchRecord, IfExists, ProfileStore
 from .timeline import Timeline, timeline_of
@@ -33,7 +34,7 @@ def fetch_profiles(
     max_workers: int | None = None,
     if_exists: IfExists = "error",
     resume: bool = True,
-    resume_max_age: float = 3600.0,
+    resume_max_age: float | None = 3600.0,
     rate_limit_wait: float | None = None,
     on_batch_complete: BatchCallback | None = None,
     observer: FetchObserver | None = None,
@@ -54,7 +55,8 @@ def fetch_profiles(
         max_workers: Page fetchers at a time, 1 to 5.
         if_exists: ``"error"``, ``"replace"`` or ``"merge"``.
         resume: Whether to go on with an unfinished fetch of the same query, project and table.
-        resume_max_age: Seconds since its last committed page after which its session is not trusted.
+        resume_max_age: Seconds since its last committed page after which its session is not trusted; ``None``: it is as
+            long as the server knows it.
         rate_limit_wait: Most seconds to wait in all for the server's limits.
         on_batch_complete: Called on this thread for every page that was committed or given up.
         observer: Hears more than that: the plan, waits, notices.
@@ -81,7 +83,8 @@ def fetch_profiles(
         >>> result.relation().aggregate("count(*)").fetchall()
         [(1200,)]
     """
-    ProfileQuery(**filters)
+    check(locals(), but={"database", "credentials", "filters"})
+    query = ProfileQuery(**filters)
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(_client(credentials, base_url, allow_http=allow_http))
@@ -96,7 +99,7 @@ def fetch_profiles(
             on_batch_complete=on_batch_complete,
             observer=observer,
             progress=progress,
-            **filters,
+            **query.given(),
         )
 
 
@@ -159,7 +162,7 @@ class FetchEstimate:
 def plan_fetch(
     *,
     credentials: AnyCredentials | None = None,
-    client: MixpanelClient | None = None,
+    client: Any = None,
     database: AnyDatabase | None = None,
     base_url: str | None = None,
     allow_http: bool = False,
@@ -169,7 +172,7 @@ def plan_fetch(
 
     Args:
         credentials: Who asks, as for :func:`fetch_profiles`; default: the environment.
-        client: Your own client instead of ``credentials`` and ``base_url``.
+        client: Your own client instead of ``credentials`` and ``base_url``; see :class:`ParallelProfileFetcher`.
         database: Where the ledger of recent queries is; optional.
         base_url: Host part of the server's URL.
         allow_http: Accept a base URL that is neither https nor loopback.
@@ -178,17 +181,18 @@ def plan_fetch(
     Raises:
         MixpanelError: As :meth:`MixpanelClient.query_engage_page`; also when the answer has no ``total``.
     """
+    check(locals(), but={"database", "credentials", "filters"})
     query = ProfileQuery(**filters)
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(_client(credentials, base_url, allow_http=allow_http))
-        recent = None
+        source, recent = page_source(client), None
         if database is not None:
             store = database if isinstance(database, ProfileStore) else stack.enter_context(ProfileStore(database))
-            store.count_queries(client.credentials.project_id, client.base_url)
-            recent = store.queries_last_hour(client.credentials.project_id, client.base_url)
+            store.count_queries(source.project_id, source.host)
+            recent = store.queries_last_hour(source.project_id, source.host)
         started = time.monotonic()
-        page = client.fetch_page(0, query)
+        page = source.fetch(0, query, None, FetchControl())
         seconds = time.monotonic() - started
     announced = Announcement.opened_by(page)
     return FetchEstimate(announced.total, announced.page_size, announced.pages, seconds, recent)
@@ -230,6 +234,7 @@ def fetch_timeline(database: AnyDatabase, *, fetch_id: str | None = None) -> Tim
         ...     md.fetch_timeline(store).svg == result.timeline().svg
         True
     """
+    check(locals(), but={"database"})
     with ExitStack() as stack:
         if isinstance(database, ProfileStore):
             store = database

@@ -225,12 +225,6 @@ def test_insisting_without_tqdm_names_the_extra_before_anything_is_asked(sim, mo
     assert md.list_fetches(database) == []
 
 
-@pytest.mark.parametrize("progress", ["tqdm", 1, ""])
-def test_another_value_is_refused(progress):
-    with pytest.raises(md.QueryError, match=r"progress is .*; it must be 'auto', True, False or None"):
-        progress_display(progress, heard=False)
-
-
 def test_a_lock_that_ctrl_c_left_locked_inside_tqdm_holds_up_nobody(stderr):
     stream = stderr(terminal=True)
     lock = tqdm.std.TqdmDefaultWriteLock()

@@ -28,7 +28,8 @@ PLACES = {
     "store/journal": (6.2, 12),
     "engage": (0, 6),
     "http": (0, 6.9),
-    "accounts": (0.9, 3.3), "extras": (3.5, 6), "store/database": (6.2, 12),
+    "accounts": (0.9, 6), "store/database": (6.2, 12),
+    "arguments": (0.9, 4.4), "extras": (4.6, 7.9),
     "errors": (0.9, 2.4), "process": (2.5, 5.4), "_lazy": (5.5, 6.5), "_version": (6.6, 7.9),
     "simulator": (8.3, 12),
     "text": (0.9, 7.9),
@@ -41,7 +42,7 @@ WAY = {
     "writer": ["store/pages", "store/journal", "store/database"],
 }
 # Arrows to these would go out from everywhere.
-COMMON = {*" ".join(FLOORS.split("\n")[-3:]).split(), "extras"}
+COMMON = {*" ".join(FLOORS.split("\n")[-4:]).split()}
 
 _LIGHT = {
     "wall": "#f7f5f0", "line": "#c9c2b4", "soil": "#e6e0d3", "room": "#ffffff", "store": "#eef4fb",

@@ -26,7 +26,8 @@ FLOORS = """
     store/journal
     engage
     http
-    accounts  extras  store/database
+    accounts  store/database
+    arguments  extras
     _lazy  _version  errors  process  simulator
     text
 """

@@ -242,7 +242,6 @@ def test_an_empty_table_is_a_file_without_rows(tmp_path: Path) -> None:
         ("table.txt", {}, "does not tell a format"),
         ("table", {}, "does not tell a format"),
         ("table.gz", {}, "does not tell a format"),
-        ("table.csv", {"format": "xlsx"}, "must be 'parquet'"),
         ("table.parquet.gz", {}, "compressed by itself"),
         ("nowhere/table.csv", {}, "does not exist"),
         ("folder", {"format": "csv", "replace": True}, "no plain file"),

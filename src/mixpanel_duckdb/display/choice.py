@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-from ..errors import QueryError
 from ..extras import installed, need
 from .bars import Bar, Heartbeat
 from .screen import Screen
@@ -28,14 +27,11 @@ def progress_display(progress: Progress, *, heard: bool) -> Tally:
         heard: Whether the caller has an observer or a callback of his own.
 
     Raises:
-        QueryError: It is none of these.
         MixpanelError: ``True``, and tqdm is missing.
     """
     if progress is True:
         need("tqdm", extra="progress")
         return TqdmBar()
-    if progress not in ("auto", False, None):
-        raise QueryError(f"progress is {progress!r}; it must be 'auto', True, False or None.")
     if heard or progress != "auto":
         return Tally(_ignore)
     screen = Screen()

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..accounts import AnyCredentials, Credentials, resolve_base_url, signer_for
+from ..arguments import check
 from ..http import (
     ANSWER_TIMEOUT,
     DEFAULT_TIMEOUT,
@@ -77,6 +78,7 @@ class MixpanelClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         answer_timeout: float = ANSWER_TIMEOUT,
     ) -> None:
+        check(locals(), but={"self", "credentials"})
         self.credentials = signer = signer_for(credentials)
         self.base_url = resolve_base_url(base_url, signer.region, allow_http=allow_http)
         self.rate_limiter = rate_limiter or RateLimiter()
@@ -127,6 +129,7 @@ class MixpanelClient:
             QueryError: A filter is wrong; nothing was sent.
             MixpanelError: What the answer means; see the tree in ``mixpanel_duckdb.errors``.
         """
+        check(locals(), but={"self", "filters"})
         query = ProfileQuery(**filters)
         return self.fetch_page(page, query, session_id=session_id).answer()
 
@@ -158,6 +161,7 @@ class MixpanelClient:
             ...         sum(1 for profile in client.export_profiles())
             2500
         """
+        check({"max_workers": max_workers})
         query = ProfileQuery(**filters).fixed_in_time()
         return profile_stream(ReadAhead(partial(self.fetch_page, query=query), self.abort, capped_workers(max_workers)))
 

@@ -35,8 +35,8 @@ def understood(filters: Mapping[str, Any], fields: Collection[str]) -> dict[str,
     """
     known = dict(filters)
     for name in LISTS:
-        if isinstance(known.get(name), str):
-            known[name] = _decoded(name, known[name], list, "must be a list, not one text")
+        if name in known:
+            known[name] = _listed(name, known[name])
     if (cohort := known.pop("filter_by_cohort", None)) is not None:
         form = 'must be {"id": N} or {"raw_cohort": {...}}'
         cohort = _decoded("filter_by_cohort", cohort, dict, form) if isinstance(cohort, str) else cohort
@@ -53,6 +53,20 @@ def understood(filters: Mapping[str, Any], fields: Collection[str]) -> dict[str,
     if unknown := sorted(known.keys() - set(fields)):
         raise QueryError(f"{', '.join(unknown)}: no such filter; there are {', '.join(fields)}.")
     return known
+
+
+def _listed(name: str, value: Any) -> Any:
+    """Take the values one by one; a set has no order, and must have the same in every process."""
+    if isinstance(value, str):
+        return _decoded(name, value, list, "must be a list, not one text")
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    if isinstance(value, Mapping | bytes | bytearray | memoryview):
+        return value
+    try:
+        return tuple(value)
+    except TypeError:  # no list of any kind, which is told where values are checked
+        return value
 
 
 def _decoded(name: str, text: str, kind: type, rule: str) -> Any:

@@ -7,8 +7,8 @@ github.com/mixpanel/docs) and of clients that run against it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self, TypedDict, Unpack, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -67,11 +67,11 @@ class ProfileFilters(TypedDict, total=False):
     raw_cohort: Mapping[str, Any] | None
     filter_by_cohort: str | Mapping[str, Any] | None
     include_all_users: bool | None
-    output_properties: Sequence[str] | str | None
+    output_properties: Iterable[str] | str | None
     distinct_id: str | None
-    distinct_ids: Sequence[str] | str | None
+    distinct_ids: Iterable[str] | str | None
     data_group_id: str | int | None
-    behaviors: Sequence[Mapping[str, Any]] | str | None
+    behaviors: Iterable[Mapping[str, Any]] | str | None
     as_of_timestamp: int | None
     search: str | None
     sort_key: str | None
@@ -94,9 +94,9 @@ class ProfileQuery(BaseModel):
             ``filter_by_cohort={"raw_cohort": {...}}``. Not together with ``cohort_id``.
         include_all_users: With a cohort only: also members without a profile. Sent explicitly, since the
             server's own default is true. Default here: false, so every row has a profile.
-        output_properties: Names of the properties to return; ``None`` means all.
+        output_properties: Names of the properties to return; ``None`` means all. Any iterable: a set is sorted.
         distinct_id: One profile.
-        distinct_ids: Several profiles; not together with ``distinct_id``.
+        distinct_ids: Several profiles, likewise; not together with ``distinct_id``.
         data_group_id: Numeric id of a group key, kept as text; ``None`` means user profiles.
         behaviors: Event conditions, used by ``where``; not together with a cohort.
         as_of_timestamp: Unix seconds that ``behaviors`` are evaluated at. The server pages such a result only
@@ -208,6 +208,10 @@ class ProfileQuery(BaseModel):
             wire["filter_by_cohort"] = compact(cohort)
             wire["include_all_users"] = bool(self.include_all_users)
         return {name: value for name, value in wire.items() if value is not None}
+
+    def given(self) -> ProfileFilters:
+        """Give the filters that are set, as keyword arguments."""
+        return cast("ProfileFilters", self.model_dump(exclude_none=True))
 
     def form(self, page: int, session_id: str | None = None) -> dict[str, str | int]:
         """Give the form that asks for a page; every one of a result repeats the filters."""

@@ -19,5 +19,6 @@ parses; one writes.
 """
 
 from .fetcher import BatchCallback, ParallelProfileFetcher
+from .source import page_source
 
-__all__ = ["BatchCallback", "ParallelProfileFetcher"]
+__all__ = ["BatchCallback", "ParallelProfileFetcher", "page_source"]

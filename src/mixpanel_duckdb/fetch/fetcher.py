@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Unpack
 
+from ..arguments import check
 from ..display import Progress, progress_display
 from ..engage import ProfileFilters, ProfileQuery
-from ..errors import QueryError
 from ..http import capped_workers
 from ..results import FetchObserver, FetchPlan, ParallelProfileFetchResult, ProfileBatchProgress
 from ..store import IfExists, ProfileStore
@@ -41,7 +41,7 @@ class ParallelProfileFetcher:
             at a time.
 
     Raises:
-        QueryError: ``max_workers`` is less than 1.
+        QueryError: One of these is not what it must be.
 
     Example:
         >>> import mixpanel_duckdb as md
@@ -56,6 +56,7 @@ class ParallelProfileFetcher:
     """
 
     def __init__(self, client: Any, store: ProfileStore, *, max_workers: int | None = None) -> None:
+        check(locals(), but={"self"}, required={"client"})
         self._source = page_source(client)
         self._store = store
         self._workers = capped_workers(max_workers)
@@ -66,7 +67,7 @@ class ParallelProfileFetcher:
         *,
         if_exists: IfExists = "error",
         resume: bool = True,
-        resume_max_age: float = 3600.0,
+        resume_max_age: float | None = 3600.0,
         rate_limit_wait: float | None = None,
         max_workers: int | None = None,
         on_batch_complete: BatchCallback | None = None,
@@ -81,7 +82,8 @@ class ParallelProfileFetcher:
             if_exists: ``"error"`` refuses an existing table before the first request, ``"replace"`` swaps it at the
                 end, ``"merge"`` updates the profiles that exist and inserts the others.
             resume: Whether to go on with an unfinished fetch of the same query, project and table.
-            resume_max_age: Seconds since its last committed page after which its session is not trusted.
+            resume_max_age: Seconds since its last committed page after which its session is not trusted; ``None``: it
+                is for as long as the server knows it.
             rate_limit_wait: Most seconds to wait in all for the server's limits; ``None``: as long as it asks. Past it
                 the run ends incomplete and can be resumed.
             max_workers: Overrides the fetcher's own number for this run.
@@ -98,13 +100,12 @@ class ParallelProfileFetcher:
             Counts that prove the fetch complete, or say what is missing. An incomplete fetch is returned, not raised.
 
         Raises:
-            QueryError: A filter is wrong; nothing was sent.
+            QueryError: A filter or another argument is wrong; nothing was sent.
             TableExistsError: The table exists and ``if_exists`` is ``"error"``; nothing was sent.
             MixpanelError: The server refuses (400, 401, 402, 403, 404), or the store does; or ``progress`` is ``True``
                 and tqdm is missing.
         """
-        if if_exists not in ("error", "replace", "merge"):
-            raise QueryError(f"if_exists is {if_exists!r}; it must be 'error', 'replace' or 'merge'.")
+        check(locals(), but={"self", "filters"})
         query = ProfileQuery(**filters)
         options = FetchOptions(
             workers=self._workers if max_workers is None else capped_workers(max_workers),
@@ -116,7 +117,7 @@ class ParallelProfileFetcher:
         heard = on_batch_complete is not None or observer is not None
         showing = closing(progress_display(progress, heard=heard))
         with self._store.in_one_thread(), showing as display:
-            listener = _Listener(on_batch_complete, display, *([observer] if observer else []))
+            listener = _Listener(on_batch_complete, display, *([] if observer is None else [observer]))
             return FetchRun(self._source, self._store, query, table, options, listener).execute()
 
 

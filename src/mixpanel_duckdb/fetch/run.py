@@ -43,7 +43,7 @@ class FetchOptions:
     workers: int = MAX_IN_FLIGHT
     if_exists: IfExists = "error"
     resume: bool = True
-    resume_max_age: float = 3600.0
+    resume_max_age: float | None = 3600.0
     rate_limit_wait: float | None = None
 
 

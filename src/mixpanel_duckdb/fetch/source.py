@@ -77,9 +77,8 @@ class AnswerSource:
         """Fetch one page; filters that are not set are not passed."""
         control.stop.check()
         control.sent(index)
-        filters = {name: value for name, value in query.model_dump().items() if value is not None}
         try:
-            answer = self._ask(index, session_id=session_id, **filters)
+            answer = self._ask(index, session_id=session_id, **query.given())
         except MixpanelError:
             raise
         except Exception as error:

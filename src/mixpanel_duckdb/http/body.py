@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..errors import ConfigurationError, ConnectionFailedError, UnreadableAnswerError
+from ..errors import ConnectionFailedError, UnreadableAnswerError
 
 __all__ = ["ANSWER_TIMEOUT", "MAX_BODY_BYTES", "AnswerBounds", "Deadline", "gathered", "is_gzip", "unpacked"]
 
@@ -37,18 +37,10 @@ class AnswerBounds:
     Args:
         max_body_bytes: Most bytes of a body, packed or unpacked.
         timeout: Most seconds from a request to the last byte of its answer.
-
-    Raises:
-        ConfigurationError: One of them is no positive number.
     """
 
     max_body_bytes: int = MAX_BODY_BYTES
     timeout: float = ANSWER_TIMEOUT
-
-    def __post_init__(self) -> None:
-        for name, value in (("max_body_bytes", self.max_body_bytes), ("answer_timeout", self.timeout)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise ConfigurationError(f"{name} is {value!r}; it must be a number greater than 0.")
 
 
 class Deadline:

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..errors import QueryError, RateLimitError
+from ..arguments import check
+from ..errors import RateLimitError
 from .control import FetchControl
 from .refusal import LONGEST_WAIT, Kind, LimitHit
 
@@ -73,6 +74,9 @@ class RateLimiter:
         max_in_flight: Most requests at a time, 1 to 5 (the published limit).
         clock: Monotonic seconds; replaceable for tests.
 
+    Raises:
+        ConfigurationError: ``max_in_flight`` is less than 1, or no whole number.
+
     Example:
         >>> limiter = RateLimiter()
         >>> with limiter.slot(FetchControl()):
@@ -81,7 +85,8 @@ class RateLimiter:
     """
 
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.max_in_flight = max(1, min(max_in_flight, MAX_IN_FLIGHT))
+        check(locals(), but={"self"})
+        self.max_in_flight = min(max_in_flight, MAX_IN_FLIGHT)
         self._clock = clock
         self._changed = threading.Condition()
         self._unanswered: set[_Sent] = set()
@@ -271,10 +276,9 @@ def capped_workers(max_workers: int | None) -> int:
         >>> capped_workers(None), capped_workers(2)
         (5, 2)
     """
+    check({"max_workers": max_workers})
     if max_workers is None:
         return MAX_IN_FLIGHT
-    if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
-        raise QueryError(f"max_workers is {max_workers!r}; it must be a whole number from 1 to {MAX_IN_FLIGHT}.")
     if max_workers > MAX_IN_FLIGHT:
         warnings.warn(
             f"max_workers={max_workers} is more than the {MAX_IN_FLIGHT} queries at a time that Mixpanel allows; "

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
+from ..arguments import check
 from ..errors import EngageError, MixpanelError
 
 __all__ = ["RetryPolicy"]
@@ -31,6 +32,9 @@ class RetryPolicy:
         jitter: Fraction of the delay that is drawn at random, 0 to 1.
         draw: Gives a number in [0, 1); replaceable for tests.
 
+    Raises:
+        ConfigurationError: One of these is out of its bounds; a delay is a day at most.
+
     Example:
         >>> from mixpanel_duckdb import ServerError
         >>> policy = RetryPolicy(jitter=0.0)
@@ -43,6 +47,9 @@ class RetryPolicy:
     longest_delay: float = 30.0
     jitter: float = 0.5
     draw: Callable[[], float] = field(default=random.random, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check({each.name: getattr(self, each.name) for each in fields(self)})
 
     def delay(self, attempt: int, error: MixpanelError) -> float | None:
         """Decide about the next request.

@@ -8,6 +8,7 @@ shows none (a mock, a custom one), reads end at their own timeout.
 from __future__ import annotations
 
 import socket
+import threading
 import weakref
 import zlib
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ __all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
 
 ENGAGE_PATH = "/api/query/engage"
 _MOST_REDIRECTS = 3
+_ENDLESS = threading.TIMEOUT_MAX
 # Mixpanel's gateway gives a query about 488 s (mixpanel_headless 0.4.0, DEFAULT_QUERY_TIMEOUT_S); a shorter read
 # timeout would pay for a page and then not wait for it.
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10.0, read=503.0, write=60.0, pool=60.0)
@@ -164,9 +166,10 @@ class Transport:
             return HttpAnswer(response.status_code, response.headers, self._body(response, deadline, index))
 
     def _timeout(self) -> httpx.Timeout:
-        """The client's own, none of them longer than the whole answer may take."""
+        """The client's own, none of them longer than the whole answer may take; a socket takes no endless figure."""
         most, own = self._bounds.timeout, self._http.timeout.as_dict()
-        return httpx.Timeout(**{name: most if value is None else min(most, value) for name, value in own.items()})
+        least = {name: most if value is None else min(most, value) for name, value in own.items()}
+        return httpx.Timeout(**{name: value if value < _ENDLESS else None for name, value in least.items()})
 
     def _body(self, response: httpx.Response, deadline: Deadline, index: int) -> bytes:
         """Read a whole body and decompress it; a hook of the caller's HTTP client may have read it before."""

@@ -15,12 +15,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ..accounts import signer_for
 from ..api import fetch_profiles
+from ..arguments import check
 from ..engage import ProfileFilters, ProfileQuery
 from ..errors import StorageError
 from ..extras import need
 from ..results import ParallelProfileFetchResult
-from ..store import ProfileStore
+from ..store import ProfileStore, path_of
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -76,7 +78,8 @@ def mixpanel_profiles(
         :class:`~mixpanel_duckdb.IncompleteFetchError`: the pipeline fails, and the destination keeps what it had.
 
     Raises:
-        QueryError: A filter is wrong.
+        QueryError: A filter or another argument is wrong.
+        CredentialsError: ``credentials`` are none.
         MixpanelError: dlt or pyarrow is not installed.
 
     Example:
@@ -87,7 +90,12 @@ def mixpanel_profiles(
         ...     [batch.num_rows for batch in profiles]
         [3]
     """
-    ProfileQuery(**filters)
+    check(locals(), but={"database", "credentials", "filters"})
+    if credentials is not None:
+        signer_for(credentials)
+    if database is not None:
+        path_of(database)
+    query = ProfileQuery(**filters)
     need("dlt")
     need("pyarrow", extra="dlt")
     import dlt  # noqa: PLC0415 - heavy, and not everybody's
@@ -106,7 +114,7 @@ def mixpanel_profiles(
                 progress=progress,
                 base_url=base_url,
                 allow_http=allow_http,
-                **filters,
+                **query.given(),
             )
             result.raise_for_failures()
             _refuse_merging_without_ids(result, resource.write_disposition)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import check
 from ..errors import UnsuitableFileError
 from ..store import Compression, Format, ProfileStore, copy_table, is_open_database, storage_errors
 
@@ -87,6 +88,7 @@ def export_table(
         >>> Path("profiles.ndjson").read_text().strip()
         '{"$distinct_id":"a","$properties":{"plan":"pro"}}'
     """
+    check(locals(), but={"database"})
     target = Path(os.path.realpath(file))
     _check(target, replace=replace)
     form, compression = file_format(target, format)
@@ -120,8 +122,7 @@ def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compre
         given: The format, if the name does not tell it.
 
     Raises:
-        UnsuitableFileError: Nothing tells the format, it is none of these, or Parquet is to be compressed once
-            more.
+        UnsuitableFileError: Nothing tells the format, or Parquet is to be compressed once more.
 
     Example:
         >>> file_format(Path("profiles.jsonl.zst"))
@@ -130,8 +131,6 @@ def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compre
     endings = [each.lower() for each in file.suffixes]
     compression = _COMPRESSIONS.get(endings[-1]) if endings else None
     rest = endings[:-1] if compression else endings
-    if given is not None and given not in _FORMATS.values():
-        raise UnsuitableFileError(f"format is {given!r}; it must be 'parquet', 'csv' or 'ndjson'.")
     form = given or (_FORMATS.get(rest[-1]) if rest else None)
     if form is None:
         raise UnsuitableFileError(

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from ..arguments import check
 from ..store import Kind, ProfileStore, TypedProperty, connecting, make_typed, storage_errors
 from ..text import grid, note, share_text
 from .frames import Readable
@@ -188,6 +189,7 @@ def typed_columns(
     keep_properties: bool = False,
 ) -> TypedColumns:
     """Do what :func:`type_columns` says, for whoever knows how to connect."""
+    check(locals(), but={"connect"})
     started = time.monotonic()
     connection = connect()
     try:

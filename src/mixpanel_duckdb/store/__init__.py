@@ -20,7 +20,7 @@ folders below.
 
 from .compare import Comparison, compare_tables
 from .copy import Compression, Format, copy_table, is_open_database
-from .database import connecting, quote, storage_errors
+from .database import connecting, path_of, quote, storage_errors
 from .journal import (
     DIFFERENT,
     Claim,
@@ -67,6 +67,7 @@ __all__ = [
     "is_open_database",
     "make_typed",
     "one_row_each",
+    "path_of",
     "quote",
     "storage_errors",
 ]

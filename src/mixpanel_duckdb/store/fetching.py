@@ -10,14 +10,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import duckdb
 
 from ..engage import page_count
 from ..errors import QueryError
-from ..http import Step, steps_text, utc_now
+from ..http import Step, steps_text
 from .database import Database, atomic, storage_errors
 from .journal import PREFIX, Claim, FetchRecord, FetchSpec, Journal, OddRows, OpenFetch
 from .pages import PageIngest
@@ -52,7 +51,7 @@ class Fetching:
         claim: Claim | None = None,
         if_exists: IfExists = "error",
         resume: bool = True,
-        resume_max_age: float = 3600.0,
+        resume_max_age: float | None = 3600.0,
     ) -> OpenFetch:
         """Own a fetch: go on with an unfinished one of the same spec, or start a new one.
 
@@ -61,7 +60,7 @@ class Fetching:
             claim: The run's; whoever gives it releases it.
             if_exists: What to do with an existing table at the end; checked now.
             resume: Whether to look for an unfinished fetch.
-            resume_max_age: Seconds since its last committed page after which a session is not trusted any more.
+            resume_max_age: Seconds since its last committed page after which a session is not trusted any more, if so.
 
         Raises:
             TableExistsError: The table exists and ``if_exists`` is ``"error"``.
@@ -78,7 +77,7 @@ class Fetching:
             self._journal.refuse_second_run(spec.table)
             check_target(self._cursor, spec.table, if_exists)
             known = [each for each in self._journal.records(spec.table) if each.state != "complete"]
-            old = [each for each in known if utc_now() - each.last_commit > timedelta(seconds=resume_max_age)]
+            old = [each for each in known if each.is_older_than(resume_max_age)]
             same = [each for each in known if each not in old and each.is_of(spec)]
             found = next((each for each in same if resume and each.resumable), None)
             others = [*old, *(each for each in same if each is not found)]

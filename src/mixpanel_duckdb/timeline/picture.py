@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..arguments import check
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -46,8 +48,10 @@ class Timeline:
             The path.
 
         Raises:
+            QueryError: It is no path.
             OSError: It cannot be written.
         """
+        check(locals(), but={"self"})
         target = Path(path)
         target.write_text(self.svg, encoding="utf-8")
         return target

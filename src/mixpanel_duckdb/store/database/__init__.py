@@ -22,6 +22,7 @@ from .opening import (
     literal,
     must_exist,
     only_row,
+    path_of,
     quote,
     storage_errors,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "literal",
     "must_exist",
     "only_row",
+    "path_of",
     "quote",
     "refuse_inherited",
     "storage_errors",

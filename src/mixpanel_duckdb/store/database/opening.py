@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import duckdb
 
+from ...arguments import PATH, refusal
 from ...errors import DatabaseLockedError, StorageError
 from ...process import ProcessLock
 from .inherited import refuse_inherited
@@ -133,7 +134,7 @@ def connecting(source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> Ca
     if isinstance(source, duckdb.DuckDBPyConnection):
         return Database(source).reader()
     must_exist(source)
-    return partial(_connect, os.path.abspath(source))
+    return partial(_connect, os.path.abspath(path_of(source)))
 
 
 def must_exist(path: str | os.PathLike[str]) -> None:
@@ -142,8 +143,20 @@ def must_exist(path: str | os.PathLike[str]) -> None:
     Raises:
         StorageError: There is no such file.
     """
-    if os.fspath(path) != IN_MEMORY and not os.path.exists(path):  # unlike Path, it knows no file without a name
-        raise StorageError(f"There is no database {os.fspath(path)!r}; check its path, or --database.")
+    name = path_of(path)
+    if name != IN_MEMORY and not os.path.exists(name):  # unlike Path, it knows no file without a name
+        raise StorageError(f"There is no database {name!r}; check its path, or --database.")
+
+
+def path_of(source: object) -> str:
+    """Give the path that somebody named a database by.
+
+    Raises:
+        QueryError: It is none.
+    """
+    if not PATH.fits(source):
+        raise refusal("database", source, "a path, as text or os.PathLike, ':memory:' or a DuckDB connection")
+    return os.fspath(cast("str", source))
 
 
 class Database:
@@ -158,9 +171,9 @@ class Database:
     """
 
     def __init__(self, source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> None:
-        self.path = None if isinstance(source, duckdb.DuckDBPyConnection) else os.fspath(source)
+        self.path = None if isinstance(source, duckdb.DuckDBPyConnection) else path_of(source)
         with storage_errors(f"open {self.path}" if self.path is not None else "use the connection"), _OPENING.lock:
-            self._source = source if isinstance(source, duckdb.DuckDBPyConnection) else _opened(os.fspath(source))
+            self._source = source if isinstance(source, duckdb.DuckDBPyConnection) else _opened(path_of(source))
             refuse_inherited(self._source)
             ours = self.path is not None and _is_alone(self._source)
             self.tuning = Tuning(self._source, ours=ours, limit_memory=self._on_disk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from ...http import utc_now
@@ -123,10 +123,14 @@ class FetchRecord:
     session_id: str | None = field(default=None, repr=False)
     last_commit: datetime = field(default=datetime.min, repr=False)
 
+    def is_older_than(self, seconds: float | None) -> bool:
+        """Whether its last committed page, or else its start, is longer ago; never than ``None``."""
+        return seconds is not None and (utc_now() - self.last_commit).total_seconds() > seconds
+
     def as_usual(self) -> Self:
         """Tell of it to somebody whose next run has the usual settings: what is too old for it will be dropped."""
-        fresh = utc_now() - self.last_commit <= timedelta(seconds=RESUME_MAX_AGE)
-        return self if fresh and self.note != DIFFERENT else replace(self, resumable=False)
+        dropped = self.is_older_than(RESUME_MAX_AGE) or self.note == DIFFERENT
+        return replace(self, resumable=False) if dropped else self
 
     def is_of(self, spec: FetchSpec) -> bool:
         """Whether it fetches just that."""

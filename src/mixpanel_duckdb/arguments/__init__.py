@@ -1,0 +1,15 @@
+"""What callers pass, checked before anything is done: one rule for each name, in whichever call it stands.
+
+The arguments of a public call come in; nothing goes out but the error that says in one sentence what was given and what
+it must be. Called by every room that has public calls. Filters have rules of their own, in ``ProfileQuery``.
+
+=========  ==============================================================
+``kinds``  kinds of values: a flag, seconds, a name, something with methods
+``rules``  which kind each argument is
+=========  ==============================================================
+"""
+
+from .kinds import PATH, refusal
+from .rules import RULES, check
+
+__all__ = ["PATH", "RULES", "check", "refusal"]

@@ -1,0 +1,232 @@
+"""Whatever somebody gives for an argument, it is right, or refused in one sentence before anything is done."""
+
+import inspect
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import mixpanel_duckdb as md
+from mixpanel_duckdb.arguments import RULES
+from mixpanel_duckdb.engage import ProfileFilters
+from mixpanel_duckdb.integrations.dlt import mixpanel_profiles
+from mixpanel_duckdb.simulator import Population, Simulator
+
+
+class Unlike:
+    """Something that equals nothing and says so loudly, as arrays do."""
+
+    def __eq__(self, _: object) -> bool:
+        raise ValueError("The truth value of an array is ambiguous")
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return "array([1,\n       2])"
+
+
+async def coroutine(*_: object) -> None:
+    """Nobody would await it."""
+
+
+VALUES: dict[str, Any] = {
+    "True": True, "None": None, "0": 0, "5": 5, "-1": -1, "2.5": 2.5, "-2.5": -2.5, "nan": math.nan, "inf": math.inf,
+    "a huge number": 10**400, "a text": "60", "an empty text": "", "half a letter": "\ud800", "a NUL": "a\0b",
+    "bytes": b"bytes", "a path": Path("somewhere"), "a path of bytes": type("P", (), {"__fspath__": lambda _: b"x"})(),
+    "a list": ["a"], "a dict": {"a": 1}, "a set": {"a"}, "a tuple": (1, 2), "an object": object(),
+    "a class": md.MixpanelClient, "a function": lambda *_: None, "a coroutine": coroutine, "an array": Unlike(),
+    "a moment": datetime.now(UTC), "a decimal": Decimal(1), "a complex number": 1j, "...": ...,
+}  # fmt: skip
+ANY_TEXT = {"a text", "an empty text"}
+ANY_PATH = {*ANY_TEXT, "half a letter", "a path"}
+SECONDS = {"0", "5", "2.5", "inf", "a huge number", "None"}
+FUNCTIONS = {"a function", "a class"}
+# What of these is right; all the others are not.
+RIGHT: dict[str, set[str]] = {
+    "table": ANY_TEXT,
+    "into": {*ANY_TEXT, "None"},
+    "fetch_id": {*ANY_TEXT, "None"},
+    "file": ANY_PATH,
+    "path": ANY_PATH,
+    "database": ANY_PATH,
+    "format": {"None"},
+    "if_exists": set(),
+    "parallel": {"True"},
+    "resume": {"True"},
+    "replace": {"True"},
+    "materialize": {"True"},
+    "keep_properties": {"True"},
+    "resume_max_age": SECONDS,
+    "rate_limit_wait": SECONDS,
+    "max_workers": {"5", "a huge number", "None"},
+    "on_batch_complete": {*FUNCTIONS, "None"},
+    "observer": {"None"},
+    "progress": {"True", "None"},
+    "client": {"None"},
+    "store": set(),
+    "page": {"0", "5", "a huge number"},
+    "session_id": {*ANY_TEXT, "None"},
+    "credentials": {"None"},
+    "base_url": {*ANY_TEXT, "None"},
+    "allow_http": {"True"},
+    "timeout": SECONDS - {"0"},
+    "retry": {"None"},
+    "rate_limiter": {"None"},
+    "http_client": {"None"},
+    "max_body_bytes": {"5", "a huge number"},
+    "answer_timeout": SECONDS - {"0", "None"},
+    "attempts": {"5", "a huge number"},
+    "first_delay": {"0", "5", "2.5"},
+    "longest_delay": {"0", "5", "2.5"},
+    "jitter": {"0"},
+    "draw": FUNCTIONS,
+    "max_in_flight": {"5", "a huge number"},
+    "clock": FUNCTIONS,
+}
+# Where None stands for nothing, though it does elsewhere.
+NEEDED = {("MixpanelClient", "credentials"), ("ParallelProfileFetcher", "client")}
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with Simulator(Population(3, seed=1)) as running:
+        yield running
+
+
+@pytest.fixture
+def calls(sim, tmp_path, monkeypatch):
+    """Every public call, with what it needs."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in sim.environment().items():
+        monkeypatch.setenv(name, value)
+    who = md.Credentials.from_env()
+    with md.MixpanelClient(who) as client, md.ProfileStore() as store:
+        fetcher = md.ParallelProfileFetcher(client, store)
+        yield {
+            "fetch_profiles": (md.fetch_profiles, {"database": "new.duckdb"}),
+            "plan_fetch": (md.plan_fetch, {}),
+            "list_fetches": (md.list_fetches, {"database": "new.duckdb"}),
+            "fetch_timeline": (md.fetch_timeline, {"database": store}),
+            "export_table": (md.export_table, {"database": store, "table": "profiles", "file": "new.csv"}),
+            "type_columns": (md.type_columns, {"database": store}),
+            "mixpanel_profiles": (mixpanel_profiles, {}),
+            "MixpanelClient": (md.MixpanelClient, {"credentials": who}),
+            "query_engage_page": (client.query_engage_page, {"page": 0}),
+            "export_profiles": (client.export_profiles, {}),
+            "ParallelProfileFetcher": (md.ParallelProfileFetcher, {"client": client, "store": store}),
+            "ParallelProfileFetcher.fetch_profiles": (fetcher.fetch_profiles, {}),
+            "ProfileStore": (md.ProfileStore, {}),
+            "ProfileStore.open_existing": (md.ProfileStore.open_existing, {"database": "new.duckdb"}),
+            "RetryPolicy": (md.RetryPolicy, {}),
+            "RateLimiter": (md.RateLimiter, {}),
+            "Timeline.save": (md.Timeline("<svg/>").save, {}),
+        }
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "fetch_profiles": md.fetch_profiles,
+    "plan_fetch": md.plan_fetch,
+    "list_fetches": md.list_fetches,
+    "fetch_timeline": md.fetch_timeline,
+    "export_table": md.export_table,
+    "type_columns": md.type_columns,
+    "mixpanel_profiles": mixpanel_profiles,
+    "MixpanelClient": md.MixpanelClient,
+    "query_engage_page": md.MixpanelClient.query_engage_page,
+    "export_profiles": md.MixpanelClient.export_profiles,
+    "ParallelProfileFetcher": md.ParallelProfileFetcher,
+    "ParallelProfileFetcher.fetch_profiles": md.ParallelProfileFetcher.fetch_profiles,
+    "ProfileStore": md.ProfileStore,
+    "ProfileStore.open_existing": md.ProfileStore.open_existing,
+    "RetryPolicy": md.RetryPolicy,
+    "RateLimiter": md.RateLimiter,
+    "Timeline.save": md.Timeline.save,
+}
+
+
+def arguments_of(call: Callable[..., Any]) -> list[str]:
+    """The names that a call takes, filters aside; of ``**options``, those that its ``TypedDict`` has."""
+    names = []
+    for name, parameter in inspect.signature(call).parameters.items():
+        if name == "options":
+            names += ["into", "materialize", "keep_properties"]
+        elif name not in ("self", "filters"):
+            assert parameter.kind is not parameter.VAR_POSITIONAL
+            names.append(name)
+    return names
+
+
+def told(call: Callable[[], object]) -> str:
+    """The one sentence that a call is refused with."""
+    with pytest.raises((md.QueryError, md.ConfigurationError)) as caught:
+        call()
+    text = str(caught.value)
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert len(text) < 300
+    return text
+
+
+def test_every_public_function_stands_in_the_table():
+    assert {name for name in md.__all__ if inspect.isfunction(getattr(md, name))} <= set(CALLS)
+
+
+@pytest.mark.parametrize(("name", "argument"), [(name, each) for name in CALLS for each in arguments_of(CALLS[name])])
+def test_a_wrong_argument_is_refused_in_one_sentence_before_anything_is_done(name, argument, calls, sim, tmp_path):
+    call, needed = calls[name]
+    right = RIGHT[argument] - ({"None"} if (name, argument) in NEEDED else set())
+    wrong = {what: value for what, value in VALUES.items() if what not in right}
+    if argument == "database" and name in ("mixpanel_profiles", "plan_fetch"):
+        del wrong["None"]
+    assert len(wrong) >= 10
+    for value in wrong.values():
+        text = told(lambda value=value: call(**{**needed, argument: value}))
+        assert argument == "credentials" or text.startswith(f"{argument} is "), text
+    assert sim.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ProfileFilters.__annotations__)
+def test_a_wrong_filter_is_refused_in_one_sentence(name):
+    """The rules between filters are in tests/engage; here is what no filter may be."""
+    for what in ("an object", "a class", "a function", "an array", "a moment", "a complex number", "...", "nan", "-2.5",
+                 "half a letter"):  # fmt: skip
+        assert name in told(lambda what=what: md.ProfileQuery(**{name: VALUES[what]}))
+
+
+@pytest.mark.parametrize("argument", sorted(RIGHT.keys() & RULES.keys()))
+def test_what_is_right_is_not_refused(argument):
+    kind = RULES[argument]
+    for what in RIGHT[argument]:
+        value = VALUES[what]
+        assert kind.fits(value) or (value is None and kind.optional), what
+
+
+def test_no_rule_is_without_a_test():
+    assert RULES.keys() - RIGHT.keys() == set()
+
+
+@pytest.mark.parametrize("endless", [None, math.inf, 1e300])
+def test_no_bound_is_what_none_and_infinity_say(endless, sim, tmp_path):
+    who = md.Credentials.from_env(sim.environment())
+    with md.MixpanelClient(who, base_url=sim.base_url, timeout=endless, answer_timeout=endless or 1e9) as client:
+        result = md.fetch_profiles(
+            tmp_path / "a.duckdb", client=client, resume_max_age=endless, rate_limit_wait=endless, page_size=1
+        )
+    assert result.is_complete
+
+
+@pytest.mark.parametrize("client", [httpx.AsyncClient(), httpx.Client])
+def test_a_client_of_another_kind_is_no_http_client(client, sim):
+    text = told(lambda: md.MixpanelClient(md.Credentials.from_env(sim.environment()), http_client=client))
+    assert text.endswith("it must be an httpx.Client, or None.")
+
+
+def test_a_secret_where_a_client_belongs_is_not_shown_whole():
+    secret = "s3cret" * 100
+    assert secret not in told(lambda: md.fetch_profiles(":memory:", client=secret))
