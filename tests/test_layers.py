@@ -81,6 +81,13 @@ def test_only_the_store_knows_duckdb_at_run_time_and_executes_sql():
             assert "execute" not in calls, f"{module} speaks SQL"
 
 
+def test_every_order_says_its_direction_for_the_callers_connection_may_have_another_default():
+    for module in modules():
+        for clause in re.findall(r"ORDER BY ([^\n]*)", (ROOT / module).read_text(encoding="utf-8")):
+            terms = re.split('[)"]', re.sub(r"\([^()]*\)", "", clause))[0].split(",")
+            assert all(re.search(r"\b(ASC|DESC)\b", term) for term in terms), f"{module}: ORDER BY {clause}"
+
+
 def test_a_plain_install_brings_four_packages_and_an_import_no_extra():
     plain = [need for need in requires("mixpanel-duckdb") if "extra ==" not in need]
     assert {re.match(r"[\w-]+", need)[0] for need in plain} == {"click", "duckdb", "httpx", "pydantic"}

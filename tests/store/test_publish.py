@@ -122,6 +122,16 @@ def test_merge_goes_by_the_names_of_the_columns(connection, store):
     assert names(connection) == ["a"]
 
 
+@pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT", "NOCASE.NOACCENT"])
+def test_merge_compares_ids_as_bytes_whatever_collation_the_users_column_has(connection, store, collation):
+    connection.execute(
+        f"CREATE TABLE profiles (distinct_id VARCHAR COLLATE {collation}, properties JSON, last_seen TIMESTAMP)"
+    )
+    connection.execute("INSERT INTO profiles VALUES ('A', '{}', NULL), ('b', '{}', NULL), ('ä', '{}', NULL)")
+    fill(store, [page(0, "a", "b")], if_exists="merge")
+    assert sorted(names(connection)) == ["A", "a", "b", "ä"]
+
+
 def test_merge_into_nothing_creates_the_table(connection, store):
     fill(store, [page(0, "a")], if_exists="merge")
     assert names(connection) == ["a"]
@@ -172,7 +182,21 @@ def test_any_other_name_is_a_tables_name(connection, name):
     assert name in tables(connection)
 
 
-def test_the_newest_last_seen_wins_else_the_first(connection):
+# What a caller may have set on the connection; no ORDER BY and no comparison of ids may follow it.
+SETTINGS = {
+    "none": [],
+    "descending": ["SET default_order = 'DESC'", "SET default_null_order = 'NULLS_LAST'"],
+    "nulls first": ["SET default_null_order = 'NULLS_FIRST'"],
+    "nulls last": ["SET default_null_order = 'NULLS_LAST'"],
+    "a collation, locked": ["SET GLOBAL default_collation = 'NOCASE'", "SET GLOBAL lock_configuration = true"],
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_the_newest_last_seen_wins_else_the_first(connection, settings):
+    for each in settings:
+        connection.execute(each)
+
     def one(name, seen, mark):
         text = f'"$last_seen":"{seen}",' if seen else ""
         return f'{{"$distinct_id":{name},"$properties":{{{text}"mark":{mark}}}}}'.encode()
@@ -182,18 +206,18 @@ def test_the_newest_last_seen_wins_else_the_first(connection):
         one('"newest"', "2026-02-01T00:00:00", 3), one('"same"', "2026-01-01T00:00:00", 1),
         one('"same"', "2026-01-01T00:00:00", 2), one('"unseen"', None, 1), one('"unseen"', None, 2),
         one('"half"', None, 1), one('"half"', "2026-01-01T00:00:00", 2), one("7", None, 1), one('"7"', None, 2),
-        one('"alone"', None, 1), one("null", None, 1), one("null", None, 2),
+        one('"alone"', None, 1), one('"Alone"', None, 1), one("null", None, 1), one("null", None, 2),
     ]  # fmt: skip
     with ProfileStore(connection) as store, opened(store, total=3) as (fetch, writer):
         for index in range(3):
             put(writer, [PageWrite(EngagePage.from_body(index, body_of(rows[index * 5 : index * 5 + 5], index)))])
         staged = store.staged(fetch)
-        assert (staged.rows, staged.distinct, staged.duplicates) == (14, 8, 6)
+        assert (staged.rows, staged.distinct, staged.duplicates) == (15, 9, 6)
         publish(store, fetch)
     kept = sorted((row.distinct_id or "", row.text[-2]) for row in rows_of(connection))
     assert kept == [
-        ("", "1"), ("", "2"), ("7", "1"), ("alone", "1"), ("half", "2"), ("newest", "2"), ("same", "1"),
-        ("unseen", "1"),
+        ("", "1"), ("", "2"), ("7", "1"), ("Alone", "1"), ("alone", "1"), ("half", "2"), ("newest", "2"),
+        ("same", "1"), ("unseen", "1"),
     ]  # fmt: skip
 
 

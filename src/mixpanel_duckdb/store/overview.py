@@ -20,7 +20,7 @@ def overview(cursor: duckdb.DuckDBPyConnection, fetches: list[FetchRecord]) -> s
     """Compose it: tables and views where the caller works, but for the journal's; a view's rows are not counted."""
     found = cursor.execute(
         "SELECT table_name, table_type FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND table_schema = current_schema() AND NOT starts_with(lower(table_name), ?) ORDER BY lower(table_name)",
+        "AND table_schema = current_schema() AND NOT starts_with(lower(table_name), ?) ORDER BY lower(table_name) ASC",
         [PREFIX],
     ).fetchall()
     listed = [(name, "view" if kind == "VIEW" else _count(cursor, name)) for name, kind in found[:_MOST]]

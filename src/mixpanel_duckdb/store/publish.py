@@ -18,6 +18,8 @@ __all__ = ["IfExists", "StagedRows", "check_target", "count_staged", "create_sta
 
 IfExists = Literal["error", "replace", "merge"]
 _NAMES_AT_ONCE = 500_000
+# Bytes are told apart as they are, whatever collation the database or a column of the caller's table has.
+_ID = "encode(distinct_id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def count_staged(cursor: duckdb.DuckDBPyConnection, staging: str) -> StagedRows:
     """Count rows and distinct profiles; the latter in parts, so that the memory for it does not grow with the table."""
     (rows, named) = _one(cursor, f"SELECT count(*), count(distinct_id) FROM {quote(staging)}")
     parts = 1 + rows // _NAMES_AT_ONCE
-    distinct = f"SELECT count(DISTINCT distinct_id) FROM {quote(staging)} WHERE hash(distinct_id) % {parts} = "
+    distinct = f"SELECT count(DISTINCT {_ID}) FROM {quote(staging)} WHERE hash({_ID}) % {parts} = "
     return StagedRows(rows, rows - named + sum(_one(cursor, f"{distinct}{part}")[0] for part in range(parts)))
 
 
@@ -96,9 +98,8 @@ def _repeated(staging: str) -> str:
     name = quote(staging)
     return f"""
         SELECT rowid FROM {name}
-        WHERE distinct_id IN (
-            SELECT distinct_id FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)
-        QUALIFY row_number() OVER (PARTITION BY distinct_id ORDER BY last_seen DESC NULLS LAST, rowid) > 1
+        WHERE {_ID} IN (SELECT {_ID} FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)
+        QUALIFY row_number() OVER (PARTITION BY {_ID} ORDER BY last_seen DESC NULLS LAST, rowid ASC) > 1
     """
 
 
@@ -117,11 +118,11 @@ def publish(cursor: duckdb.DuckDBPyConnection, staging: str, table: str, if_exis
     check_target(cursor, table, if_exists)
     target, source = quote(table), quote(staging)
     if if_exists == "merge" and existing(cursor, table):
-        cursor.execute(f"DELETE FROM {target} WHERE distinct_id IN (SELECT distinct_id FROM {source})")
+        cursor.execute(f"DELETE FROM {target} WHERE {_ID} IN (SELECT {_ID} FROM {source})")
         # A row without an id is the same profile if it says the same: merging it twice must not double it.
         cursor.execute(
             f"DELETE FROM {target} WHERE distinct_id IS NULL "
-            f"AND properties::VARCHAR IN (SELECT properties::VARCHAR FROM {source} WHERE distinct_id IS NULL)"
+            f"AND encode(properties) IN (SELECT encode(properties) FROM {source} WHERE distinct_id IS NULL)"
         )
         cursor.execute(f"INSERT INTO {target} BY NAME FROM {source}")
         cursor.execute(f"DROP TABLE {source}")

@@ -10,6 +10,7 @@ import mixpanel_duckdb as md
 from helpers import QUICK, client_of, fetch
 from mixpanel_duckdb import ProfileStore, StorageError
 from mixpanel_duckdb.simulator import Fault, Population, Simulator
+from mixpanel_duckdb.store import FetchSpec
 from mixpanel_duckdb.store.journal.history import history_of
 from store.storing import SPEC, fill, opened, page, put
 
@@ -147,6 +148,17 @@ def test_a_journal_of_version_1_goes_on_as_version_2(connection):
     assert connection.execute("SELECT DISTINCT schema_version FROM _mixpanel_fetches").fetchall() == [(2,)]
     known = history(connection)
     assert (len(known.runs), [each.index for each in known.pages]) == (1, [0, 1])
+
+
+def test_a_journal_is_read_in_its_own_order_whatever_order_a_caller_has_made_the_default(connection):
+    with ProfileStore(connection) as store:
+        fill(store, [page(index, f"n{index}") for index in range(5)])
+        fill(store, [page(0, "other")], FetchSpec("others", "{}"))
+        expected = history_of(store.reader(), store.fetches()[-1].fetch_id)
+        connection.execute("SET default_order = 'DESC'").execute("SET default_null_order = 'NULLS_FIRST'")
+        assert [each.table for each in store.fetches()] == ["others", "profiles"]
+        found = history_of(store.reader(), store.fetches()[-1].fetch_id)
+    assert [each.index for each in found.pages] == [each.index for each in expected.pages] == [0, 1, 2, 3, 4]
 
 
 def test_a_journal_of_a_newer_version_is_refused(connection):

@@ -258,6 +258,11 @@ def test_last_seen_is_the_first_of_that_name_wherever_it_stands(profiles, ascii_
         '"0000-01-01T00:00:00"',
         '"0044-03-15 (BC)"',
         '"10000-01-01T00:00:00"',
+        '"0001-01-01T00:00:00+01:00"',
+        '"0001-01-01T00:00:00.5+0001"',
+        '"9999-12-31T23:59:59-01:00"',
+        '"9999-12-31T24:00:00"',
+        '"9999-12-31 24:00"',
         r'"\u0000"',
     ],
 )
@@ -266,6 +271,23 @@ def test_an_unreadable_last_seen_is_kept_in_properties_and_counted(text):
     assert [row.last_seen for row in rows] == [None, None]
     assert rows[0].properties == read('{"$last_seen":' + text + "}")
     assert odd.unreadable_last_seen == 1
+
+
+EDGES = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["0000-12-31", "0001-01-01", "2026-02-29", "9999-12-31", "10000-01-01"]), st.sampled_from("T "),
+    st.sampled_from(["00:00", "12:30", "23:59", "24:00", "25:00"]),
+    st.sampled_from(["", ":00", ":59", ":60", ":59.9999999"]),
+    st.sampled_from(["", "Z", " UTC", "+00:00", "+14:00", "-12", "+23:59", "-2359", "+24:00"]),
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(seen=st.lists(EDGES | SEEN | st.text(max_size=25), max_size=20))
+def test_a_last_seen_of_any_text_is_a_moment_that_every_reader_can_hold_or_counted(seen):
+    rows, odd = store_body(body_of(profile(json.dumps({"$last_seen": text})) for text in seen))[1:]
+    assert odd.unreadable_last_seen == sum(row.last_seen is None for row in rows)
+    assert all(row.last_seen is None or isinstance(row.last_seen, datetime) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def columns_of(cursor: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
     """Give the columns of a table or view with their types, in order; none if there is no such thing."""
     rows = cursor.execute(
         "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
-        "AND schema_name = current_schema() AND lower(table_name) = lower(?) ORDER BY column_index",
+        "AND schema_name = current_schema() AND lower(table_name) = lower(?) ORDER BY column_index ASC",
         [name],
     ).fetchall()
     return dict(rows)

@@ -97,13 +97,15 @@ def _read(cursor: duckdb.DuckDBPyConnection, fetch: FetchRecord) -> FetchHistory
     steps = "steps" if knows(cursor, PAGES, "steps") else "NULL"
     pages = cursor.execute(
         "SELECT page_index, state, coalesce(rows, 0), error, requested_at, received_at, committed_at, worker, "
-        f"{steps} FROM {PAGES} WHERE fetch_id = ? ORDER BY coalesce(received_at, committed_at), page_index",
+        f"{steps} FROM {PAGES} WHERE fetch_id = ? "
+        "ORDER BY coalesce(received_at, committed_at) ASC NULLS LAST, page_index ASC",
         [fetch.fetch_id],
     ).fetchall()
     runs = []
     if knows(cursor, RUNS):
         runs = cursor.execute(
-            f"SELECT started_at, ended_at, note FROM {RUNS} WHERE fetch_id = ? ORDER BY started_at", [fetch.fetch_id]
+            f"SELECT started_at, ended_at, note FROM {RUNS} WHERE fetch_id = ? ORDER BY started_at ASC",
+            [fetch.fetch_id],
         ).fetchall()
     return FetchHistory(
         fetch,

@@ -236,7 +236,7 @@ class Journal:
         """Give index and rows of each committed page."""
         return tuple(
             self._cursor.execute(
-                f"SELECT page_index, rows FROM {PAGES} WHERE fetch_id = ? AND state = 'committed' ORDER BY 1",
+                f"SELECT page_index, rows FROM {PAGES} WHERE fetch_id = ? AND state = 'committed' ORDER BY 1 ASC",
                 [fetch_id],
             ).fetchall()
         )

@@ -35,6 +35,12 @@ _SEEN = """
 _PLAIN = "strlen(seen) = 19 AND seen[17] = ':' AND seen >= '0001' AND seen < ':'"
 
 
+def _readable(moment: str) -> str:
+    """Give a moment, or NULL where Python, Arrow and Parquet have no such year: a zone or "24:00" may lead there."""
+    known = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
+    return f"CASE WHEN {moment} {known} THEN {moment} END"
+
+
 def columns(profiles: str) -> str:
     """Write the query for a group's table.
 
@@ -46,7 +52,7 @@ def columns(profiles: str) -> str:
                CASE WHEN last_seen IS NULL THEN seen END AS unread, properties IS NULL AS without_properties,
                distinct_id IS NULL OR properties IS NULL OR (last_seen IS NULL AND seen IS NOT NULL)
                    OR strlen(properties) > {2 * MAX_NESTING} AS odd
-        FROM (SELECT *, CASE WHEN {_PLAIN} THEN try_cast(seen AS TIMESTAMP) END AS last_seen
+        FROM (SELECT *, CASE WHEN {_PLAIN} THEN {_readable("try_cast(seen AS TIMESTAMP)")} END AS last_seen
         FROM (SELECT *, {_SEEN} AS seen
         FROM (SELECT *, substring(properties, 2, place - 2) AS before, substring(properties, place + 13, 21) AS told
         FROM (SELECT *, strpos(properties, '"$last_seen":') AS place FROM ({profiles})))))
@@ -63,7 +69,7 @@ _MINUTES = f"""
 """
 MOMENT = f"""
     CASE WHEN unread >= '0001' AND regexp_full_match(unread, '{_WALL}{_ZONE}')
-    THEN try_cast(regexp_extract(unread, '^{_WALL}') AS TIMESTAMP) - to_minutes({_MINUTES}) END
+    THEN {_readable(f"try_cast(regexp_extract(unread, '^{_WALL}') AS TIMESTAMP) - to_minutes({_MINUTES})")} END
 """
 COUNTS = "SELECT page, count(*), count(*) FILTER (odd)"
 STATISTICS = f"""
