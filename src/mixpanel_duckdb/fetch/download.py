@@ -233,7 +233,7 @@ class Download:
 
     def _failed(self, index: int, error: MixpanelError) -> None:
         """On a fetch thread: settle a page of which nothing came."""
-        if isinstance(error, RateLimitError) and error.gave_up:
+        if self._announced and isinstance(error, RateLimitError) and error.gave_up:
             self._schedule.unsettle(index, str(error))
             self._schedule.give_up(str(error))
         elif self._announced and (error.retryable or self._may_mean_a_lost_session(error)):

@@ -6,7 +6,9 @@ dicts are encoded again, so that both store the same rows.
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from ..engage import EngagePage, MixpanelClient, ProfileQuery
 from ..errors import ConnectionFailedError, MixpanelError
@@ -20,7 +22,7 @@ class PageSource(Protocol):
 
     Attributes:
         project_id: Project that is read, ``""`` if not known; part of what makes two fetches the same.
-        host: Base URL that is read from, likewise.
+        host: Base URL that is read from, likewise; a name of its own for a client of which nothing is known.
         data_view: Id of the Data View that is read through, ``""`` if none, likewise.
     """
 
@@ -63,15 +65,18 @@ class ClientSource:
 class AnswerSource:
     """Pages of anything with ``query_engage_page(page, *, session_id=None, **filters) -> dict``.
 
-    Its own errors count as failed requests, one for each call: whether to repeat one is its own business.
+    Its own errors count as failed requests, one for each call: whether to repeat one is its own business. One that has
+    ``project_id`` and ``base_url`` goes on with its unfinished fetches anywhere; of any other it is not known what it
+    reads, so that only the very same object does.
     """
-
-    project_id = ""
-    host = ""
-    data_view = ""
 
     def __init__(self, client: Any) -> None:
         self._ask = client.query_engage_page
+        known = client.credentials if isinstance(client, MixpanelClient) else client
+        project, host = getattr(known, "project_id", None), getattr(client, "base_url", None)
+        told = isinstance(project, str) and isinstance(host, str)
+        self.project_id, self.host = (str(project), str(host)) if told else ("", _name_of(client))
+        self.data_view = known.scope().get("workspace_id", "") if isinstance(client, MixpanelClient) else ""
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; filters that are not set are not passed."""
@@ -91,6 +96,18 @@ class AnswerSource:
     def pause(self) -> Pause | None:
         """Nothing is known of its waits."""
         return None
+
+
+# Names for clients that do not tell what they read, for as long as there is the client.
+_NAMES: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def _name_of(client: Any) -> str:
+    name = f"client-{uuid.uuid4().hex[:12]}"
+    try:
+        return _NAMES.setdefault(client, name)
+    except TypeError:  # it cannot be referred to weakly, or has no hash
+        return name
 
 
 def page_source(client: Any) -> PageSource:
