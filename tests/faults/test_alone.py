@@ -1,10 +1,12 @@
 """Each kind of fault alone: the exact table, or a clear report and a second run that completes it."""
 
+import json
+
 import httpx
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import LONGEST, PAGE, fetch, pages_asked, served, stored, tables
+from helpers import LONGEST, PAGE, client_of, fetch, pages_asked, served, stored, tables
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 
 PEOPLE = Population(PAGE * 12 - 7, seed=3)
@@ -36,6 +38,16 @@ PASSING = [
     Fault("error_key_200", page=5),
     Fault("error_key_200", page=0),
     Fault("error_key_200", page=5, text="Query rate limit exceeded for project_id: 1"),
+    *(
+        Fault("fields", page=page, fields=fields)
+        for page in (0, 5)
+        for fields in (
+            {"status": "error"},
+            {"error": "shard timeout", "failed": [3]},
+            {"error": {"code": 7}, "a": [{}]},
+            {"deep": json.loads("[" * 900 + "]" * 900), "status": "partial"},
+        )
+    ),
     Fault("garbage_200", page=5, after=0.0),
     Fault("garbage_200", page=5, after=1.0),
     Fault("garbage_200", page=5, after=0.0, attempts=4),
@@ -53,7 +65,8 @@ PASSING = [
 
 def _name(fault: Fault) -> str:
     what = {"status": f"{fault.status}", "page_as": f"page-as-{fault.status}"}.get(fault.kind, fault.kind)
-    return f"{what}-page{fault.page}-x{fault.attempts}-at{fault.after:g}-{fault.of_page}"
+    fields = "-".join(fault.fields)
+    return f"{what}-page{fault.page}-x{fault.attempts}-at{fault.after:g}-{fault.of_page}{fields}"
 
 
 @pytest.mark.parametrize("fault", PASSING, ids=_name)
@@ -146,6 +159,52 @@ def test_a_page_0_without_total_raises_and_publishes_nothing(database: str) -> N
         assert len(sim.requests) == 1
         assert tables(database) == set()
         assert fetch(sim, database).is_complete
+
+
+def test_a_total_that_cannot_be_is_one_sentence(database: str) -> None:
+    with Simulator(PEOPLE, limits=FREE, faults=[Fault("wrong_total", page=0, total=10**18)]) as sim:
+        with pytest.raises(md.UnreadableAnswerError, match=r"total is 1,000,000,000,000,000,000") as caught:
+            fetch(sim, database)
+        assert str(caught.value).count(".") == 1
+        assert len(sim.requests) == 1
+        assert fetch(sim, database).is_complete
+
+
+def test_a_status_that_is_not_ok_never_replaces_a_table(database: str) -> None:
+    with Simulator(PEOPLE, limits=FREE) as sim:
+        fetch(sim, database)
+        empty = {"results": [], "status": "error", "total": 0}
+        sim.add_fault(Fault("fields", page=0, attempts=None, fields=empty))
+        with pytest.raises(md.ServerError, match="status"):
+            fetch(sim, database, if_exists="replace")
+    assert stored(database) == served(PEOPLE)
+
+
+FORMS = [
+    {"total": str(len(PEOPLE))},
+    {"total": float(len(PEOPLE)), "page_size": f"{PAGE}", "error": "", "status": "OK"},
+    {"error": [], "failed": [], "note": "]}"},
+    {"error": False, "gone": [{"$distinct_id": "x"}]},
+    {"error": {}, "gone": [{"$distinct_id": "x"}, {"$distinct_id": "y"}]},
+    {"error": 0, "status": None, "page_size": None, "more": {"results": [{"$distinct_id": "x"}]}},
+]
+
+
+@pytest.mark.parametrize("fields", FORMS, ids="-".join)
+def test_other_forms_of_fields_and_lists_behind_the_rows_change_nothing(
+    fields: dict[str, object], database: str
+) -> None:
+    later = {name: value for name, value in fields.items() if name != "total"}
+    faults = [
+        Fault("fields", page=page, attempts=None, fields=added)
+        for page, added in ((0, fields), (range(1, PAGES), later))
+    ]
+    with Simulator(PEOPLE, limits=FREE, faults=faults) as sim:
+        result = fetch(sim, database)
+        assert (result.is_complete, result.requests) == (True, PAGES)
+        with client_of(sim) as client:
+            assert len(list(client.export_profiles(page_size=PAGE))) == len(PEOPLE)
+    assert stored(database) == served(PEOPLE)
 
 
 def test_a_total_that_stays_changed_is_reported(database: str) -> None:

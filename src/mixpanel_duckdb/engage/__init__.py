@@ -7,6 +7,7 @@ knows what a page looks like.
 ================  ============================================================================
 ``query``         ``ProfileQuery``: every filter, checked once
 ``forms``         filters in the server's own spelling
+``fields``        the fields around the rows: where they stand, and which of their forms count
 ``page``          one page as it travels, and what makes it readable
 ``announcement``  what page 0 announces of a result, and what every page must then look like
 ``readahead``     the pages of a result fetched ahead of whoever takes them in order

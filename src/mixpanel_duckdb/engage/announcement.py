@@ -16,6 +16,8 @@ __all__ = ["ROUNDS", "UNREADABLE_TRIES", "Announcement", "row_oddity"]
 # A page that is odd is fetched so many times in all, one whose rows nobody can read a few times more.
 ROUNDS = 2
 UNREADABLE_TRIES = 5
+# Ten billion profiles in pages of the usual size. A plan of more pages would not fit into memory.
+MOST_PAGES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Announcement:
         """Read it from page 0.
 
         Raises:
-            UnreadableAnswerError: It has no total.
+            UnreadableAnswerError: It has no total, or one that cannot be.
 
         Example:
             >>> body = b'{"page":0,"page_size":10,"results":[],"session_id":"s","total":21}'
@@ -47,11 +49,16 @@ class Announcement:
             3
         """
         if first.total is None:
+            seen = first.unread.get("total", "null")
+            problem = "the answer has no total" if seen == "null" else f"the answer's total is {seen}, no whole number"
             raise UnreadableAnswerError(
-                "Page 0: the answer has no total, so nothing could prove the result complete; nothing was kept of it.",
-                page=0,
+                f"Page 0: {problem}, so nothing could prove the result complete; nothing was kept of it.", page=0
             )
         size = first.page_size or first.row_count() or 1
+        pages = page_count(first.total, size)
+        if pages > MOST_PAGES:
+            problem = f"the server's total is {first.total:,}, or {pages:,} pages of {size:,}, which cannot be"
+            raise UnreadableAnswerError(f"Page 0: {problem}; nothing was kept of it.", page=0)
         return cls(first.session_id, first.total, size, (1,) if first.page == 1 else (0,))
 
     @property

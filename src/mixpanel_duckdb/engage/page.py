@@ -1,25 +1,23 @@
 """One page of the Engage API as it travels: body bytes, and the few fields around its rows.
 
-No profile is parsed here. A body is ``{..., "results": [...], ...}``: what stands before and after the rows is a
-few dozen bytes, and reading just those proves that the body is whole, since a cut body has no readable end.
-The rows themselves are checked where they are taken apart, in DuckDB.
+No profile is parsed here. The rows themselves are checked where they are taken apart, in DuckDB.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import RateLimitError, ServerError, SessionLostError, UnreadableAnswerError
-from ..text import excerpt
+from ..http import server_words
+from .fields import Fields, NotWholeError, read_fields
 
 __all__ = ["EngagePage", "page_count", "pieces"]
 
 _BETWEEN_ROWS = re.compile(rb'\}\s*,\s*(?=\{\s*"\$distinct_id"\s*:)')
-_RESULTS = re.compile(rb'"results"\s*:\s*\[')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,9 @@ class EngagePage:
         page_size: Profiles a page that the server used.
         session_id: Name of the server-side result this page belongs to.
         total: Number of matching profiles; on page 0 only, as a rule.
+        rows_at: Where the list of profiles begins and ends in the body; ``None`` if there is none.
+        unread: What fields have in place of a value that counts, as short JSON.
+        read_whole: Whether the body was read whole to find them.
     """
 
     index: int
@@ -41,38 +42,45 @@ class EngagePage:
     page_size: int | None = None
     session_id: str | None = None
     total: int | None = None
+    rows_at: tuple[int, int] | None = None
+    unread: Mapping[str, str] = field(default_factory=dict, repr=False)
+    read_whole: bool = False
 
     @classmethod
-    def from_body(cls, index: int, body: bytes) -> EngagePage:
+    def from_body(cls, index: int, body: bytes, *, whole: bool = False) -> EngagePage:
         """Read the fields around the rows and refuse what is not a page.
 
         Args:
             index: Index of the page that was asked for.
             body: The answer's bytes, already decompressed.
+            whole: Whether to read the body whole in any case.
 
         Raises:
             UnreadableAnswerError: The body is cut, is not JSON, or has no ``results`` list.
-            ServerError: The body is an error report under status 200.
+            ServerError: The body is an error report under status 200: it has an ``error``, or a ``status`` that is
+                not ``ok``.
 
         Example:
             >>> EngagePage.from_body(0, b'{"page":0,"results":[],"total":0}').total
             0
         """
-        head = _head(body, index)
-        if (error := head.get("error")) is not None:
-            raise _reported_error(str(error), index)
-        if not isinstance(head.get("results"), list):
-            raise UnreadableAnswerError(
-                f"Page {index}: the answer has no list of results.", page=index, server_text=excerpt(body)
-            )
-        session = head.get("session_id")
+        try:
+            found = read_fields(body, first=index == 0, whole=whole)
+        except NotWholeError as error:
+            problem = f"Page {index}: the answer is not whole JSON: {error}."
+            raise UnreadableAnswerError(problem, page=index, server_text=server_words(body)) from None
+        _refuse_reports(found, index)
+        values = found.values
         return cls(
             index=index,
             body=body,
-            page=_count(head.get("page")),
-            page_size=_count(head.get("page_size")) or None,
-            session_id=str(session) if session else None,
-            total=_count(head.get("total")),
+            page=values.get("page"),
+            page_size=values.get("page_size"),
+            session_id=values.get("session_id"),
+            total=values.get("total"),
+            rows_at=found.rows,
+            unread=found.unread,
+            read_whole=found.whole,
         )
 
     @classmethod
@@ -92,6 +100,25 @@ class EngagePage:
             ) from None
         return cls.from_body(index, body)
 
+    @property
+    def rows(self) -> memoryview:
+        """The list of profiles as the server wrote it."""
+        return memoryview(self.body)[slice(*self.rows_at)] if self.rows_at else memoryview(b"[]")
+
+    def reread(self) -> EngagePage:
+        """Read the body whole, after its rows turned out to be no list.
+
+        Raises:
+            UnreadableAnswerError: It is no page, or one with another number than was seen at first.
+            ServerError: It is an error report.
+        """
+        page = self if self.read_whole else self.from_body(self.index, self.body, whole=True)
+        if page.page != self.page:
+            raise UnreadableAnswerError(
+                f"Page {self.index}: a list behind its results hid that it is page {page.page}.", page=self.index
+            )
+        return page
+
     def answer(self) -> dict[str, Any]:
         """Decode the whole answer: the server's own fields, nothing changed.
 
@@ -102,7 +129,7 @@ class EngagePage:
 
     def row_count(self) -> int:
         """Count the rows by decoding them: for the rare answer that does not tell its page size."""
-        return len(self.answer()["results"])
+        return len(self.answer()["results"] or ())
 
 
 def page_count(total: int, page_size: int) -> int:
@@ -115,47 +142,25 @@ def page_count(total: int, page_size: int) -> int:
     return max(1, -(-total // page_size))
 
 
-def pieces(body: bytes, size: int) -> Iterator[bytes]:
-    """Cut a body between rows into bodies of about ``size`` bytes, which a parser may take one by one.
+def pieces(rows: memoryview, size: int) -> Iterator[memoryview | bytes]:
+    """Cut a list of rows between them into lists of about ``size`` bytes, which a parser may take one by one.
 
     A cut may fall inside a profile that itself holds a list of objects with ``$distinct_id``; such a piece is not valid
-    JSON, so whoever parses it finds out and takes the body whole.
+    JSON, so whoever parses it finds out and takes the list whole.
 
     Args:
-        body: A page's body.
+        rows: The list of a page.
         size: Bytes at which the next place between two rows is looked for.
 
     Example:
-        >>> list(pieces(b'{"results":[{"$distinct_id":1},{"$distinct_id":2}],"page":0}', 20))
-        [b'{"results":[{"$distinct_id":1}]}', b'{"results":[{"$distinct_id":2}],"page":0}']
+        >>> [bytes(piece) for piece in pieces(memoryview(b'[{"$distinct_id":1},{"$distinct_id":2}]'), 10)]
+        [b'[{"$distinct_id":1}]', b'[{"$distinct_id":2}]']
     """
-    results = _RESULTS.search(body)
-    start, opening = 0, b""
-    while results is not None and len(body) - start > size:
-        cut = _BETWEEN_ROWS.search(body, max(results.end(), start + size))
-        if cut is None:
-            break
-        yield opening + body[start : cut.start() + 1] + b"]}"
-        start, opening = cut.end(), b'{"results":['
-    yield opening + body[start:] if opening else body
-
-
-def _head(body: bytes, index: int) -> dict[str, Any]:
-    """Cut the rows out and decode the rest; decode everything where that does not work.
-
-    A first page without total or session is decoded too: a list behind the rows may have hidden them, and a body that
-    was cut at an unlucky place looks like one that has none.
-    """
-    start, end = _RESULTS.search(body), body.rfind(b"]")
-    if start is not None and end >= start.end():
-        try:
-            head = json.loads(body[: start.end()] + body[end:])
-        except ValueError:
-            pass
-        else:
-            if isinstance(head, dict) and (index > 0 or {"total", "session_id"} <= head.keys()):
-                return head
-    return _whole(body, index)
+    start = 0
+    while len(rows) - start > size and (cut := _BETWEEN_ROWS.search(rows, start + size)):
+        yield b"".join((b"[" if start else b"", rows[start : cut.start() + 1], b"]"))
+        start = cut.end()
+    yield b"".join((b"[", rows[start:])) if start else rows
 
 
 def _whole(body: bytes, index: int) -> dict[str, Any]:
@@ -166,19 +171,24 @@ def _whole(body: bytes, index: int) -> dict[str, Any]:
     else:
         if isinstance(whole, dict):
             return whole
-        raise UnreadableAnswerError(f"Page {index}: the answer is not a JSON object.", page=index)
+        failure = f"Page {index}: the answer is not a JSON object."
     # Not raised above: json's error has the whole body, and would stay behind ours as its context.
-    raise UnreadableAnswerError(failure, page=index, server_text=excerpt(body))
+    raise UnreadableAnswerError(failure, page=index, server_text=server_words(body))
 
 
-def _reported_error(text: str, index: int) -> ServerError | RateLimitError | SessionLostError:
-    """An ``error`` key under status 200 is as good as a failed request (seen by stpe/mixpanel-engage-query)."""
+def _refuse_reports(found: Fields, index: int) -> None:
+    """Raise what an answer means that is no page: an error under status 200 is as good as a failed request."""
+    values, unread = found.values, found.unread
+    text = values.get("error") or values.get("status", "")
+    where: dict[str, Any] = {"status": 200, "server_text": text, "page": index}
     if "rate limit exceeded" in text.lower():
-        return RateLimitError(f"Page {index}: {text}", status=200, server_text=text, page=index)
+        raise RateLimitError(f"Page {index}: {text}", **where)
     if "uncached query" in text:
-        return SessionLostError(f"Page {index}: {text}", status=200, server_text=text, page=index)
-    return ServerError(f"Page {index}: the server reports: {text}", status=200, server_text=text, page=index)
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
+        raise SessionLostError(f"Page {index}: {text}", **where)
+    if "error" in values:
+        raise ServerError(f"Page {index}: the server reports: {text}", **where)
+    if text:
+        raise ServerError(f'Page {index}: the answer\'s status is {text}, not "ok"', **where)
+    if found.rows is None and not (unread.get("results") == "null" and values.get("total") == 0):
+        instead = f": results is {unread['results']}" if "results" in unread else ""
+        raise UnreadableAnswerError(f"Page {index}: the answer has no list of results{instead}.", page=index)

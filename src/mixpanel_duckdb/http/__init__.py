@@ -19,7 +19,7 @@ the error that it means. The room knows statuses, headers and sockets, and nothi
 ===============  ==============================================================================
 """
 
-from .answer import error_for, error_words
+from .answer import error_for, error_words, server_words
 from .body import ANSWER_TIMEOUT, MAX_BODY_BYTES, AnswerBounds
 from .control import FetchControl
 from .exchange import Exchange
@@ -54,6 +54,7 @@ __all__ = [
     "cut_short",
     "error_for",
     "error_words",
+    "server_words",
     "steps_from",
     "steps_text",
     "utc_now",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -77,11 +78,23 @@ CHANGES: dict[str, Callable[[Fault, Page, Session], Page]] = {
 """Pages with other contents, well-formed all the same."""
 
 
-def _garbage(fault: Fault, response: HttpResponse) -> HttpResponse:
-    body = gunzip_pieces(response.pieces) if response.gzipped else b"".join(response.pieces)
-    at = int(len(body) * fault.after)
-    body = body[:at] + b"\x00<!-- upstream" + body[at:]
+def _body(response: HttpResponse) -> bytes:
+    return gunzip_pieces(response.pieces) if response.gzipped else b"".join(response.pieces)
+
+
+def _with_body(response: HttpResponse, body: bytes) -> HttpResponse:
     return replace(response, pieces=[gzip_text(body, 1) if response.gzipped else body])
+
+
+def _fields(fault: Fault, response: HttpResponse) -> HttpResponse:
+    own = {name: value for name, value in json.loads(_body(response)).items() if name not in fault.fields}
+    return _with_body(response, json.dumps({**own, **fault.fields}).encode())
+
+
+def _garbage(fault: Fault, response: HttpResponse) -> HttpResponse:
+    body = _body(response)
+    at = int(len(body) * fault.after)
+    return _with_body(response, body[:at] + b"\x00<!-- upstream" + body[at:])
 
 
 def _bad_gzip(fault: Fault, response: HttpResponse) -> HttpResponse:
@@ -104,6 +117,7 @@ def _as_gzip(response: HttpResponse) -> HttpResponse:
 
 
 DAMAGES: dict[str, Callable[[Fault, HttpResponse], HttpResponse]] = {
+    "fields": _fields,
     "page_as": lambda fault, response: replace(response, status=fault.status),
     "garbage_200": _garbage,
     "bad_gzip": _bad_gzip,

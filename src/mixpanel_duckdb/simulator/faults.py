@@ -25,6 +25,7 @@ FaultKind = Literal[
     "missing_total",
     "wrong_total",
     "page_as",
+    "fields",
     "garbage_200",
     "bad_gzip",
     "hang",
@@ -48,7 +49,8 @@ class Fault:
       the client goes)
     * in the page: `empty_page`, `short_page` (`rows` left, else half), `duplicates` (`rows`, else half of
       them replaced by rows of `of_page`), `wrong_page` (echoes `of_page`), `missing_total`, `wrong_total`
-      (`total`), `page_as` (a good page under `status`, say 201 or 206)
+      (`total`), `page_as` (a good page under `status`, say 201 or 206),
+      `fields` (the fields of `fields` behind its own, or in place of them)
     * on the wire: `garbage_200` (broken JSON), `bad_gzip`, `cut_gzip` (the stream ends early, the length is
       right), `cut` (shorter than its Content-Length), `cut_chunked`, `reset` (RST), all after the share
       `after` of the body, `slow` (the body takes `seconds`), `delay` (`seconds` more than usual)
@@ -82,6 +84,7 @@ class Fault:
     total: int = 0
     location: str = "http://127.0.0.1:9/elsewhere"
     headers: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

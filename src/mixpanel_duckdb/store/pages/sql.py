@@ -1,4 +1,4 @@
-"""The SQL that takes page bodies apart: from page indices (``$1``) and bodies (``$2``) to a row for each profile."""
+"""The SQL that takes pages apart: from page indices (``$1``) and lists of profiles (``$2``) to a row each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _BODIES = "(SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS body)"
 FAST = f"""
     SELECT page, p."$distinct_id" AS distinct_id, p."$properties" AS properties
     FROM (SELECT page, unnest(from_json(decode(body),
-            '{{"results":[{{"$distinct_id":"VARCHAR","$properties":"JSON"}}]}}').results) AS p FROM {_BODIES})
+            '[{{"$distinct_id":"VARCHAR","$properties":"JSON"}}]')) AS p FROM {_BODIES})
 """
 # Slower, for pages with entries that are no objects: what came in place of a profile is kept as its properties.
 CAREFUL = f"""
     SELECT page, r->>'$."$distinct_id"' AS distinct_id,
            CASE WHEN json_type(r) = 'OBJECT' THEN nullif((r->'$."$properties"')::VARCHAR, 'null')::JSON
                 WHEN json_type(r) <> 'NULL' THEN r END AS properties
-    FROM (SELECT page, unnest(from_json(decode(body), '{{"results":["JSON"]}}').results) AS r FROM {_BODIES})
+    FROM (SELECT page, unnest(from_json(decode(body), '["JSON"]')) AS r FROM {_BODIES})
 """
 # `$last_seen` straight from the text, which DuckDB writes without white space: parsing each profile once more for it
 # costs three times as much. No brace may stand before the key, or it could be the key of an inner object.

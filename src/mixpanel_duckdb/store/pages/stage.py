@@ -12,6 +12,7 @@ from datetime import datetime
 import duckdb
 
 from ...engage import EngagePage, pieces, row_oddity
+from ...errors import MixpanelError
 from ...http import Step
 from ...text import one_line
 from .fidelity import flatten, mend
@@ -116,40 +117,41 @@ class Stager:
     def stage(self, pages: Sequence[PageWrite], table: str) -> StagedGroup:
         """Parse, count and judge a group; see :meth:`PageIngest.stage`."""
         self._table = table
-        replaced, unreadable = self._parse(pages)
+        pages, replaced, unreadable = self._parse(pages)
         counted = self._count(pages, replaced)
         receipts = tuple(_judge(each, counted, unreadable) for each in pages)
         light = tuple(replace(each, page=replace(each.page, body=b"")) for each in pages)
         return StagedGroup(table, light, receipts, counted)
 
-    def _parse(self, pages: Sequence[PageWrite]) -> tuple[dict[int, int], dict[int, str]]:
+    def _parse(self, pages: Sequence[PageWrite]) -> tuple[Sequence[PageWrite], dict[int, int], dict[int, str]]:
         """Load the group; mend what DuckDB refuses, and leave out what stays unreadable.
 
         Returns:
-            Replaced characters by page, and the reason by page for those that cannot be read.
+            The pages, replaced characters by page, and the reason by page for those that cannot be read.
         """
-        bodies = {each.page.index: each.page.body for each in pages}
         try:
-            self._load(bodies)
+            self._load({each.page.index: each.page.rows for each in pages})
         except UNREADABLE:
-            mended = {index: mend(body) for index, body in bodies.items()}
-            bodies = {index: body for index, (body, _) in mended.items()}
-            unreadable = {index: reason for index, body in bodies.items() if (reason := self._refusal(body))}
-            self._load({index: body for index, body in bodies.items() if index not in unreadable}, whole=True)
-            return {index: replaced for index, (_, replaced) in mended.items()}, unreadable
-        return {}, {}
+            pages, unreadable = _reread(pages)
+            texts = {each.page.index: bytes(each.page.rows) for each in pages if each.page.index not in unreadable}
+            mended = {index: mend(text) for index, text in texts.items()}
+            rows = {index: memoryview(text) for index, (text, _) in mended.items()}
+            unreadable |= {index: reason for index, text in rows.items() if (reason := self._refusal(text))}
+            self._load({index: text for index, text in rows.items() if index not in unreadable}, whole=True)
+            return pages, {index: replaced for index, (_, replaced) in mended.items()}, unreadable
+        return pages, {}, {}
 
-    def _load(self, bodies: dict[int, bytes], *, whole: bool = False) -> None:
-        """Fill the group's table with the rows of these bodies, as few and large statements as memory allows."""
+    def _load(self, rows: dict[int, memoryview], *, whole: bool = False) -> None:
+        """Fill the group's table with these lists of rows, as few and large statements as memory allows."""
         into = f"CREATE OR REPLACE TABLE {self._table} AS"
-        for indices, parts in _statements(bodies, whole=whole):
+        for indices, parts in _statements(rows, whole=whole):
             self._cursor.execute(f"{into} {columns(FAST)}", [indices, parts])
             into = f"INSERT INTO {self._table}"
 
-    def _refusal(self, body: bytes) -> str | None:
-        """Ask DuckDB why it cannot read a body; ``None`` if it can."""
+    def _refusal(self, rows: memoryview) -> str | None:
+        """Ask DuckDB why it cannot read a list of rows; ``None`` if it can."""
         try:
-            self._cursor.execute(f"SELECT count(*) FROM ({FAST})", [[0], [body]]).fetchall()
+            self._cursor.execute(f"SELECT count(*) FROM ({FAST})", [[0], [rows]]).fetchall()
         except UNREADABLE as error:
             reason = "" if isinstance(error, UnicodeDecodeError) else str(error).split("  Input:")[0].splitlines()[0]
             return f"the rows are not valid JSON ({one_line(reason, _LONGEST_REASON) or 'no reason given'})"
@@ -171,7 +173,7 @@ class Stager:
         counted = self._statistics()
         shapeless = {index for index, each in counted.items() if each.shapeless}
         if shapeless:
-            self._reload_carefully({each.page.index: each.page.body for each in pages if each.page.index in shapeless})
+            self._reload_carefully({each.page.index: each.page.rows for each in pages if each.page.index in shapeless})
             counted = self._statistics()
         if any(each.bracketed for each in counted.values()):
             self._flatten(counted)
@@ -182,10 +184,10 @@ class Stager:
         rows = self._cursor.execute(f"{STATISTICS} FROM {self._table} GROUP BY page").fetchall()
         return {index: Counted(*counts) for index, *counts in rows}
 
-    def _reload_carefully(self, bodies: dict[int, bytes]) -> None:
-        self._cursor.execute(f"DELETE FROM {self._table} WHERE list_contains($1, page)", [list(bodies)])
-        for index, body in bodies.items():
-            self._cursor.execute(f"INSERT INTO {self._table} {columns(CAREFUL)}", [[index], [mend(body)[0]]])
+    def _reload_carefully(self, rows: dict[int, memoryview]) -> None:
+        self._cursor.execute(f"DELETE FROM {self._table} WHERE list_contains($1, page)", [list(rows)])
+        for index, text in rows.items():
+            self._cursor.execute(f"INSERT INTO {self._table} {columns(CAREFUL)}", [[index], [mend(bytes(text))[0]]])
 
     def _flatten(self, counted: dict[int, Counted]) -> None:
         deep = self._cursor.execute(f"SELECT rowid, page, properties FROM {self._table} WHERE {DEEP}").fetchall()
@@ -205,13 +207,30 @@ def _judge(write: PageWrite, counted: dict[int, Counted], unreadable: dict[int, 
     return PageReceipt(index, found.rows, problem)
 
 
-def _statements(bodies: dict[int, bytes], *, whole: bool) -> Iterator[tuple[list[int], list[bytes]]]:
-    """Deal bodies, the large ones in pieces, into groups that one statement may parse at once."""
+def _reread(pages: Sequence[PageWrite]) -> tuple[list[PageWrite], dict[int, str]]:
+    """Read bodies whole that DuckDB refused the rows of: a list behind those may have been taken for their end.
+
+    Returns:
+        The pages, and the reason by page for those that are none.
+    """
+    reread: list[PageWrite] = []
+    refused: dict[int, str] = {}
+    for each in pages:
+        try:
+            reread.append(replace(each, page=each.page.reread()))
+        except MixpanelError as error:
+            reread.append(each)
+            refused[each.page.index] = str(error)
+    return reread, refused
+
+
+def _statements(rows: dict[int, memoryview], *, whole: bool) -> Iterator[tuple[list[int], list[memoryview | bytes]]]:
+    """Deal lists of rows, the large ones in pieces, into groups that one statement may parse at once."""
     indices: list[int] = []
-    parts: list[bytes] = []
+    parts: list[memoryview | bytes] = []
     size = 0
-    for index, body in bodies.items():
-        for part in [body] if whole else pieces(body, STATEMENT_BYTES):
+    for index, text in rows.items():
+        for part in [text] if whole else pieces(text, STATEMENT_BYTES):
             if parts and size + len(part) > STATEMENT_BYTES:
                 yield indices, parts
                 indices, parts, size = [], [], 0
