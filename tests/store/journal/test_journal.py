@@ -79,8 +79,7 @@ def test_a_write_that_fails_in_the_middle_leaves_neither_rows_nor_journal(connec
 
 def test_a_page_that_is_short_or_unreadable_is_refused_and_its_neighbours_are_stored(connection, store):
     with opened(store, total=5) as (fetch, writer):
-        broken = page(2, "x")
-        broken = type(broken)(type(broken.page)(2, broken.page.body[:-30]))
+        broken = PageWrite(EngagePage.from_body(2, b'{"page":2,"results":[{"$distinct_id":"x",oops}]}'))
         receipts = put(writer, [page(0, "a", expected_rows=1), page(1, "b", expected_rows=3), broken])
         assert receipts[0].problem is None
         assert receipts[1].problem == "it has 1 profiles instead of 3"
