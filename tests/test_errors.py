@@ -45,8 +45,8 @@ def test_every_error_arrives_as_it_left(kind: type[errors.MixpanelError], way: s
 
 
 def test_an_error_of_another_process_is_told_once() -> None:
-    code = "import pickle, sys, mixpanel_duckdb as md; sys.stdout.buffer.write(pickle.dumps(md.TableExistsError('people')))"
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
-    error = pickle.loads(told)
+    code = "import pickle, sys, mixpanel_duckdb as md; print(pickle.dumps(md.TableExistsError('people')).hex())"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    error = pickle.loads(bytes.fromhex(told))
     assert str(error) == str(errors.TableExistsError("people"))
     assert error.table == "people"
