@@ -10,17 +10,31 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import duckdb
 
 from ..engage import page_count
 from ..errors import QueryError
 from ..http import Step, steps_text
-from .database import Database, atomic, storage_errors
-from .journal import PREFIX, Claim, FetchRecord, FetchSpec, Journal, OddRows, OpenFetch
+from .database import Database, atomic, must_be_duckdb, pack, storage_errors, unusable
+from .elsewhere import check_elsewhere, publish_elsewhere
+from .journal import (
+    PREFIX,
+    Claim,
+    Difference,
+    FetchRecord,
+    FetchSpec,
+    Journal,
+    OddRows,
+    OpenFetch,
+    note_difference,
+    the_unfinished,
+)
 from .pages import PageIngest
-from .publish import IfExists, StagedRows, check_target, count_staged, create_staging, drop_duplicates, publish
+from .publish import Publication, StagedRows, check_publishable, complete_staging, count_staged, create_staging, publish
+from .tables import Allowed, Terms
+from .targets import Target
 
 __all__ = ["Fetching"]
 
@@ -40,7 +54,8 @@ class Fetching:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.tuned, self.with_room = database.tuning.ours, database.tuning.with_room
+        self.tuned: bool = database.tuning.ours
+        self.with_room = database.tuning.with_room
         self._cursor: duckdb.DuckDBPyConnection = database.cursor()
         self._journal = Journal(self._cursor)
 
@@ -49,48 +64,86 @@ class Fetching:
         spec: FetchSpec,
         *,
         claim: Claim | None = None,
-        if_exists: IfExists = "error",
         resume: bool = True,
-        resume_max_age: float | None = 3600.0,
+        resume_max_age: float | None = 21_600.0,
+        into: Target | None = None,
+        **allowed: Unpack[Allowed],
     ) -> OpenFetch:
         """Own a fetch: go on with an unfinished one of the same spec, or start a new one.
 
         Args:
             spec: What is fetched, and into which table.
             claim: The run's; whoever gives it releases it.
-            if_exists: What to do with an existing table at the end; checked now.
             resume: Whether to look for an unfinished fetch.
             resume_max_age: Seconds since its last committed page after which a session is not trusted any more, if so.
+            into: Where it is published, if not in this database.
+            **allowed: What may happen to an existing table: see ``Terms``. Checked now as far as possible.
 
         Raises:
             TableExistsError: The table exists and ``if_exists`` is ``"error"``.
+            UnsuitableTableError: It cannot take the fetch, or holds something else.
             DatabaseLockedError: Another run is fetching into this table.
             QueryError: The table's name is reserved.
         """
-        if spec.table.lower().startswith(PREFIX) or not spec.table.strip():
-            raise QueryError(
-                f"{spec.table!r} cannot be a table's name here: it is empty or the journal's ({PREFIX}...)."
-            )
-        claim, doing = claim or Claim(), f"begin a fetch into {spec.table!r}"
+        terms, claim, doing = Terms(**allowed), claim or Claim(), f"begin a fetch into {spec.table!r}"
         with storage_errors(doing), claim.taking(), atomic(self._cursor):
+            must_be_duckdb(self._cursor)
+            if reason := unusable(self._cursor, spec.table, reserved=PREFIX):
+                raise QueryError(f"{spec.table!r} cannot be a table's name here: {reason}.")
             self._journal.ensure()
             self._journal.refuse_second_run(spec.table)
-            check_target(self._cursor, spec.table, if_exists)
-            known = [each for each in self._journal.records(spec.table) if each.state != "complete"]
-            old = [each for each in known if each.is_older_than(resume_max_age)]
+            notices = check_publishable(self._cursor, spec, terms)
+            known = [each for each in self._journal.records(spec.table) if not each.is_published]
+            aged = [each for each in known if each.is_older_than(resume_max_age)]
+            old = [each for each in aged if not (each.state == "held" and each.is_of(spec) and terms.allow_shrink)]
             same = [each for each in known if each not in old and each.is_of(spec)]
-            found = next((each for each in same if resume and each.resumable), None)
+            found = next((each for each in same if resume and each.goes_on(allow_shrink=terms.allow_shrink)), None)
             others = [*old, *(each for each in same if each is not found)]
             dropped = sum(each.pages_done for each in old)
+            if into is not None:
+                notices += check_elsewhere(self._database, into, spec, terms, found)
             if found is None:
                 staging = _staging_name()
-                fetch_id = self._journal.claim(spec, None, staging, claim.token)
-                return OpenFetch(fetch_id, staging, spec, claim, replaces=tuple(others), dropped_pages=dropped)
-            self._journal.forget(others)
-            return replace(self._taken_over(spec, found, claim), dropped_pages=dropped)
+                fetch_id = self._journal.claim(spec, None, staging, claim.token, allowed)
+                fetch = OpenFetch(fetch_id, staging, spec, claim, replaces=tuple(others))
+            else:
+                self._journal.forget(others)
+                fetch = self._taken_over(spec, found, claim, allowed)
+            return replace(fetch, dropped_pages=dropped, notices=notices)
 
-    def _taken_over(self, spec: FetchSpec, found: FetchRecord, claim: Claim) -> OpenFetch:
-        fetch_id = self._journal.claim(spec, found.fetch_id, found.staging_table, claim.token)
+    def take_unfinished(
+        self, table: str, *, claim: Claim, fetch_id: str | None = None, **given: Unpack[Allowed]
+    ) -> tuple[OpenFetch, Allowed]:
+        """Own an unfinished fetch that has pages, to publish them.
+
+        Args:
+            table: Its table.
+            claim: The caller's, who releases it.
+            fetch_id: How its id begins, if there are several.
+            **given: What may happen to an existing table, where that is not what the fetch's last run was allowed.
+
+        Returns:
+            The fetch, and what may happen to its table.
+
+        Raises:
+            QueryError: There is no such fetch, or several.
+            TableExistsError: The table exists, and neither that run nor the caller chose what to do with it.
+            UnsuitableTableError: It cannot take the fetch, or holds something else.
+            DatabaseLockedError: A run is fetching into this table.
+        """
+        with storage_errors(f"take over a fetch into {table!r}"), claim.taking(), atomic(self._cursor):
+            self._journal.ensure()
+            self._journal.refuse_second_run(table)
+            found = the_unfinished(self._journal.records(table), table, fetch_id)
+            if found.target:
+                raise QueryError(f"That fetch is for {found.target}: the same fetch with --into publishes it there.")
+            allowed: Allowed = {**self._journal.terms(found.fetch_id), **given}  # type: ignore[typeddict-item]
+            notices = check_publishable(self._cursor, found.spec, Terms(**allowed))
+            return replace(self._taken_over(found.spec, found, claim, allowed), notices=notices), allowed
+
+    def _taken_over(self, spec: FetchSpec, found: FetchRecord, claim: Claim, allowed: Allowed) -> OpenFetch:
+        fetch_id = self._journal.claim(spec, found.fetch_id, found.staging_table, claim.token, allowed)
+        complete_staging(self._cursor, found.staging_table)
         return OpenFetch(
             fetch_id,
             found.staging_table,
@@ -99,6 +152,7 @@ class Fetching:
             session_id=found.session_id,
             total=found.expected_rows,
             page_size=found.page_size,
+            asked_page_size=found.asked_page_size,
             as_of_timestamp=found.as_of_timestamp,
             committed=self._journal.committed(fetch_id),
             largest_body=self._journal.largest_body(fetch_id),
@@ -119,6 +173,7 @@ class Fetching:
         session_id: str | None,
         total: int,
         page_size: int,
+        asked_page_size: int | None = None,
         as_of_timestamp: int | None = None,
     ) -> OpenFetch:
         """Keep what page 0 said, and make room: whatever this fetch takes the place of goes now.
@@ -136,12 +191,14 @@ class Fetching:
                 session_id=session_id,
                 total=total,
                 page_size=page_size,
+                asked_page_size=asked_page_size,
                 pages=page_count(total, page_size),
                 as_of=as_of_timestamp,
             )
         return replace(
-            fetch, session_id=session_id, total=total, page_size=page_size, as_of_timestamp=as_of_timestamp, replaces=()
-        )
+            fetch, session_id=session_id, total=total, page_size=page_size, asked_page_size=asked_page_size,
+            as_of_timestamp=as_of_timestamp, replaces=(),
+        )  # fmt: skip
 
     def writer(self, fetch: OpenFetch) -> PageIngest:
         """Give the object that stages and commits pages, for the threads of one download."""
@@ -156,28 +213,58 @@ class Fetching:
     def odd_rows(self, fetch: OpenFetch) -> OddRows:
         """Sum up, over the committed pages, what the result reports."""
         with storage_errors("read the journal"):
-            return OddRows(*self._journal.odd_rows(fetch.fetch_id))
+            return self._journal.odd_rows(fetch.fetch_id)
 
-    def publish(self, fetch: OpenFetch, *, if_exists: IfExists, staged: StagedRows) -> None:
-        """Make the staged rows the table, and the fetch complete, in one transaction.
+    def difference(self, fetch: OpenFetch, staged: StagedRows) -> Difference:
+        """Say why the profiles of a fetch whose pages all arrived are not as many as announced, and remember it.
+
+        Args:
+            fetch: The fetch.
+            staged: What :meth:`staged` said.
+        """
+
+        def note() -> Difference:
+            with atomic(self._cursor):
+                return note_difference(self._cursor, fetch, rows=staged.rows, distinct=staged.distinct)
+
+        with storage_errors("compare it with the last session"):
+            found: Difference = self.with_room(note)
+            return found
+
+    def publish(
+        self,
+        fetch: OpenFetch,
+        *,
+        staged: StagedRows,
+        but: str | None = None,
+        into: Target | None = None,
+        **allowed: Unpack[Allowed],
+    ) -> Publication:
+        """Make the staged rows the table, and the fetch complete, in one transaction, or hold it back.
 
         Args:
             fetch: Complete.
-            if_exists: What to do with an existing table.
             staged: What :meth:`staged` said; without duplicates nothing is rewritten.
+            but: What is accepted though it is not as the server said.
+            into: Where it is published, if not in this database.
+            **allowed: What may happen to an existing table: see ``Terms``.
         """
+        terms = Terms(**allowed)
+        outcome: Publication
         with storage_errors(f"publish {fetch.spec.table!r}"):
-            self.with_room(lambda: self._publish(fetch, if_exists, staged))
+            if into is not None:
+                outcome = publish_elsewhere(self._database, self._cursor, fetch, into, staged, terms, but)
+            else:
+                with self._database.tuning.all_threads():
+                    outcome = self.with_room(lambda: self._publish(fetch, staged, terms, but))
+                for grown in terms.grown(fetch.spec.table):
+                    pack(self._cursor, self._database.tuning, grown)
         fetch.claim.release()
+        return outcome
 
-    def _publish(self, fetch: OpenFetch, if_exists: IfExists, staged: StagedRows) -> None:
-        done = [each for each in self._journal.records(fetch.spec.table) if each.state == "complete"]
+    def _publish(self, fetch: OpenFetch, staged: StagedRows, terms: Terms, but: str | None) -> Publication:
         with atomic(self._cursor):
-            if staged.duplicates:
-                drop_duplicates(self._cursor, fetch.staging)
-            publish(self._cursor, fetch.staging, fetch.spec.table, if_exists)
-            self._journal.forget_history(done)
-            self._journal.closed(fetch.fetch_id, state="complete", note=None, pages=[])
+            return publish(self._cursor, fetch, staged, terms, but=but, zstd=self._database.zstd)
 
     def leave(
         self,

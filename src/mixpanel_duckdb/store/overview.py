@@ -6,14 +6,24 @@ from collections.abc import Iterable
 
 import duckdb
 
-from ..text import grid, note, page_list
+from ..text import grid, line_width, note, page_list, table_text
 from .database import quote
 from .journal import PREFIX, FetchRecord
 
-__all__ = ["overview"]
+__all__ = ["Fetches", "overview"]
 
 _MOST = 20
 _HEADER = ("fetch into", "state", "pages", "profiles", "last change (UTC)", "")
+
+
+class Fetches(list[FetchRecord]):
+    """Fetches that a database knows, which show themselves as a table."""
+
+    def __str__(self) -> str:
+        return table_text(_HEADER, list(_rows(self)), line_width()) if self else "no fetches yet"
+
+    def _repr_html_(self) -> str:
+        return grid(_HEADER, _rows(self)) if self else note("no fetches yet")
 
 
 def overview(cursor: duckdb.DuckDBPyConnection, fetches: list[FetchRecord]) -> str:
@@ -26,26 +36,26 @@ def overview(cursor: duckdb.DuckDBPyConnection, fetches: list[FetchRecord]) -> s
     listed = [(name, "view" if kind == "VIEW" else _count(cursor, name)) for name, kind in found[:_MOST]]
     parts = [grid(["table", "rows"], listed) if listed else note("no tables yet"), _more(len(found), "tables")]
     if fetches:
-        parts += [grid(_HEADER, _rows(fetches)), _more(len(fetches), "fetches")]
+        parts += [grid(_HEADER, _rows(fetches[:_MOST])), _more(len(fetches), "fetches")]
     return "".join(parts)
 
 
-def _rows(fetches: list[FetchRecord]) -> Iterable[list[str | int | None]]:
-    for each in fetches[:_MOST]:
+def _rows(fetches: list[FetchRecord]) -> Iterable[list[str]]:
+    for each in fetches:
         pages = "?" if each.total_pages is None else f"{each.total_pages:,}"
         rows = "?" if each.expected_rows is None else f"{each.expected_rows:,}"
         yield [
             each.table,
             each.state,
             f"{each.pages_done:,} of {pages}",
-            f"{each.rows:,} of {rows}",
+            f"{each.profiles:,} of {rows}",
             f"{each.updated_at:%Y-%m-%d %H:%M:%S}",
             _remark(each),
         ]
 
 
 def _remark(fetch: FetchRecord) -> str:
-    if fetch.state == "complete":
+    if fetch.is_published:
         return ""
     missing = f"missing pages: {page_list(fetch.pages_missing)}; " if fetch.pages_missing else ""
     return f"{missing}the same fetch {fetch.next_step}"

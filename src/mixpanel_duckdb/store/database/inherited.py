@@ -14,7 +14,7 @@ import duckdb
 from ...errors import DatabaseLockedError
 from ...process import in_child
 
-__all__ = ["refuse_inherited"]
+__all__ = ["is_open_here", "refuse_inherited"]
 
 _FOLDER = "/dev/fd"
 # Numbers of the descriptors that this process was given.
@@ -41,6 +41,17 @@ def refuse_inherited(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def is_open_here(file: str) -> bool:
+    """Whether this process has a file open, as far as the system tells."""
+    if not os.path.isdir(_FOLDER):
+        return os.name == "posix"
+    return any(_is_open(number, file) for number in _descriptors())
+
+
+def _descriptors() -> list[int]:
+    return [int(name) for name in os.listdir(_FOLDER)]
+
+
 def _is_open(number: int, path: str) -> bool:
     try:
         return os.path.samestat(os.fstat(number), os.stat(path))
@@ -52,7 +63,7 @@ def _note() -> None:
     """In a child: see what it was given."""
     _GIVEN.clear()
     if os.path.isdir(_FOLDER):
-        _GIVEN.update(number for number in map(int, os.listdir(_FOLDER)) if _is_written(number))
+        _GIVEN.update(filter(_is_written, _descriptors()))
 
 
 def _is_written(number: int) -> bool:

@@ -25,7 +25,10 @@ _Outcome = TypeVar("_Outcome")
 _MEMORY, _TIGHT = "memory_limit", "170MB"
 # Three threads of ours work at a time; more inside DuckDB cost more than they bring. Merging row groups that stayed
 # small ("vacuum") rewrites the whole table at the last checkpoint. Measured in docs/storage.md.
-_SETTINGS = {_MEMORY: _TIGHT, "threads": "1", "max_vacuum_tasks": "0"}
+_THREADS, _SEVERAL = "threads", 4
+_SETTINGS = {_MEMORY: _TIGHT, _THREADS: "1", "max_vacuum_tasks": "0"}
+# What is raised once somebody has locked the configuration: then all stays as it is.
+_REFUSED = duckdb.InvalidInputException
 _CHECKPOINT, _AT_ONCE = "checkpoint_threshold", "1KB"
 # Bytes of bodies whose transaction is worth a checkpoint; smaller ones share one, as DuckDB sees fit.
 _WORTH_A_CHECKPOINT = 8_000_000
@@ -60,6 +63,7 @@ class Tuning:
                 _set(connection, name, value)
                 self._ours[name] = _current(connection, name)
         self._limited = ours and limit_memory
+        self._limit = _TIGHT  # as we wrote it: how DuckDB shows it is a little less
         # Guards every change of the limit, and how many need room.
         self._changing = threading.Lock()
         self._need_room = 0
@@ -75,7 +79,8 @@ class Tuning:
             if _current(self._connection, name) != self._ours[name]:
                 continue
             _set(self._connection, name, value)  # on DuckDB 1.5, RESET shows another limit but does not lift it
-            self._connection.execute(f"RESET GLOBAL {name}")
+            with suppress(_REFUSED):
+                self._connection.execute(f"RESET GLOBAL {name}")
 
     def with_room(self, work: Callable[[], _Outcome]) -> _Outcome:
         """Do something; if a limit of ours is too tight for it, do it again with as much memory as DuckDB would take.
@@ -92,6 +97,21 @@ class Tuning:
             return work()
 
     @contextmanager
+    def all_threads(self) -> Iterator[None]:
+        """Let DuckDB work with several threads, while none of a fetch does; what the caller has set since stays."""
+        if _THREADS not in self._ours or _current(self._connection, _THREADS) != self._ours[_THREADS]:
+            yield
+            return
+        several = str(min(int(self._before[_THREADS]), _SEVERAL))
+        _set(self._connection, _THREADS, several)
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # a database that a full disk has closed must not hide why
+                if _current(self._connection, _THREADS) == several:
+                    _set(self._connection, _THREADS, self._ours[_THREADS])
+
+    @contextmanager
     def room(self) -> Iterator[None]:
         """Let DuckDB take as much memory as it would by itself, for as long as somebody needs it."""
         self._need(1)
@@ -99,6 +119,37 @@ class Tuning:
             yield
         finally:
             self._need(-1)
+
+    @contextmanager
+    def within(self, limit: str) -> Iterator[None]:
+        """Let DuckDB take somewhat more memory, up to another limit."""
+        with self._changing:
+            wider = self._limited and not self._need_room and self._limit_if_ours(limit)
+        try:
+            yield
+        finally:
+            if wider:
+                with self._changing, suppress(duckdb.Error):  # a database that a full disk has closed must not hide why
+                    self._limit_if_ours(_TIGHT)
+
+    def give_memory_back(self) -> None:
+        """Have DuckDB drop the blocks of tables that it keeps, and give the system back what is free of its memory."""
+        with self._changing:
+            if not self._limited or _current(self._connection, _MEMORY) != self._ours[_MEMORY]:
+                return
+            ((held, blocks, _, _),) = self._connection.execute(_HELD).fetchall()
+            with suppress(duckdb.OutOfMemoryException):  # somebody reads some of them
+                _set(self._connection, _MEMORY, f"{held - blocks + _LEFT}B")
+            _set(self._connection, _MEMORY, self._limit)
+
+    def _limit_if_ours(self, limit: str, cursor: duckdb.DuckDBPyConnection | None = None) -> bool:
+        """Set another limit, unless it is somebody else's by now."""
+        connection = cursor or self._connection
+        if _current(connection, _MEMORY) != self._ours[_MEMORY]:
+            return False
+        _set(connection, _MEMORY, limit)
+        self._limit, self._ours[_MEMORY] = limit, _current(connection, _MEMORY)
+        return True
 
     @contextmanager
     def transaction(self, cursor: duckdb.DuckDBPyConnection, size: int, *, connections: int) -> Iterator[None]:
@@ -142,9 +193,7 @@ class Tuning:
             if not self._limited or had == (self._need_room > 0):
                 return
             with suppress(duckdb.OutOfMemoryException), self._connection.cursor() as cursor:
-                if _current(cursor, _MEMORY) == self._ours[_MEMORY]:
-                    _set(cursor, _MEMORY, _TIGHT if had else self._before[_MEMORY])
-                    self._ours[_MEMORY] = _current(cursor, _MEMORY)
+                self._limit_if_ours(_TIGHT if had else self._before[_MEMORY], cursor)
 
 
 def _current(connection: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -153,4 +202,5 @@ def _current(connection: duckdb.DuckDBPyConnection, name: str) -> str:
 
 
 def _set(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
-    connection.execute(f"SET GLOBAL {name} = '{value}'")
+    with suppress(_REFUSED):
+        connection.execute(f"SET GLOBAL {name} = '{value}'")

@@ -4,25 +4,32 @@ Tables ``_mixpanel_*`` beside the profiles. What a run did comes in, in the tran
 ``status`` and timelines go out. Called by the rest of ``store``; others see records only.
 
 =============  =======================================================================
-``tables``     ``Journal``: the tables themselves, read and written
+``schema``     the tables, and how older ones are brought up to date
+``tables``     ``Journal``: what is read from them and written to them
 ``records``    what is said of one fetch
 ``history``    how a fetch went, for its timeline
+``holdings``   what each published table holds
 ``ownership``  which run of this process may write a fetch
+``differences``  sessions whose profiles are not as many as the server said
 ``quota``      the queries of the last hour
 =============  =======================================================================
 """
 
+from .differences import Difference, note_difference
 from .history import FetchHistory, PageHistory, RunHistory, history_of
+from .holdings import hold, holdings_of
 from .ownership import Claim
 from .quota import count_queries, queries_last_hour
-from .records import DIFFERENT, FetchRecord, FetchSpec, OddRows, OpenFetch
-from .tables import PAGES, PREFIX, Journal, own_fetch
+from .records import FetchRecord, FetchSpec, OddRows, OpenFetch, the_unfinished
+from .schema import PAGES, PREFIX, QUERIES
+from .tables import Journal, own_fetch
 
 __all__ = [
-    "DIFFERENT",
     "PAGES",
     "PREFIX",
+    "QUERIES",
     "Claim",
+    "Difference",
     "FetchHistory",
     "FetchRecord",
     "FetchSpec",
@@ -33,6 +40,10 @@ __all__ = [
     "RunHistory",
     "count_queries",
     "history_of",
+    "hold",
+    "holdings_of",
+    "note_difference",
     "own_fetch",
     "queries_last_hour",
+    "the_unfinished",
 ]

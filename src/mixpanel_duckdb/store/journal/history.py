@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -17,7 +17,8 @@ from ...errors import StorageError
 from ...http import Step, steps_from
 from ..database import storage_errors
 from .records import FetchRecord
-from .tables import PAGES, RUNS, Journal, knows
+from .schema import PAGES, RUNS, knows
+from .tables import Journal
 
 __all__ = ["FetchHistory", "PageHistory", "RunHistory", "history_of"]
 
@@ -52,6 +53,7 @@ class PageHistory:
         committed_at: When it was written, likewise.
         worker: Name of the thread that fetched it.
         steps: Requests that failed and waits, in order.
+        name: What it is called, if not by its index.
     """
 
     index: int
@@ -63,15 +65,17 @@ class PageHistory:
     committed_at: datetime | None = None
     worker: str | None = None
     steps: tuple[Step, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchHistory:
-    """A fetch with its runs and its pages, in order of time."""
+    """A fetch with its runs and its pages, in order of time; of events, days are its pages, and requests have names."""
 
     fetch: FetchRecord
     runs: tuple[RunHistory, ...] = ()
     pages: tuple[PageHistory, ...] = ()
+    what: Literal["profiles", "events"] = "profiles"
 
 
 def history_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str) -> FetchHistory:

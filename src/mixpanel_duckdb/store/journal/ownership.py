@@ -29,7 +29,7 @@ class Claim:
     _in_force: ClassVar[WeakValueDictionary[str, Claim]] = WeakValueDictionary()
 
     def __init__(self) -> None:
-        self.token = uuid.uuid4().hex
+        self.token: str = uuid.uuid4().hex
 
     @classmethod
     @contextmanager

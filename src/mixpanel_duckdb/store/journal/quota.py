@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import duckdb
 
 from ...http import utc_now
 from ..database import atomic, only_row
-from .tables import QUERIES
+from .schema import QUERIES
 
 __all__ = ["count_queries", "queries_last_hour"]
 
 
-def count_queries(cursor: duckdb.DuckDBPyConnection, project_id: str, host: str, asked: int) -> None:
-    """Add queries; forget those older than a day."""
-    now = utc_now()
+def count_queries(cursor: duckdb.DuckDBPyConnection, project_id: str, host: str, asked: Sequence[datetime]) -> None:
+    """Add queries; forget those older than a day.
+
+    The table is made anew: what is added to it would be a row group of its own, each of which takes blocks of the file
+    for good.
+    """
     with atomic(cursor):
-        cursor.execute(f"DELETE FROM {QUERIES} WHERE asked_at < ?", [now - timedelta(days=1)])
-        cursor.execute(f"INSERT INTO {QUERIES} SELECT ?, ?, ? FROM range(?)", [project_id, host, now, asked])
+        cursor.execute(
+            f"CREATE OR REPLACE TABLE {QUERIES} AS SELECT * FROM {QUERIES} WHERE asked_at >= $4 "
+            "UNION ALL SELECT $1, $2, unnest($3::TIMESTAMP[])",
+            [project_id, host, list(asked), utc_now() - timedelta(days=1)],
+        )
 
 
 def queries_last_hour(cursor: duckdb.DuckDBPyConnection, project_id: str, host: str) -> int:

@@ -1,9 +1,9 @@
 """The journal: which fetches a database knows, what session they read from, and which of their pages are committed.
 
 ``_mixpanel_fetches`` has a row for each fetch, ``_mixpanel_runs`` one for each of its runs, ``_mixpanel_pages`` one for
-each committed or missing page, and ``_mixpanel_queries`` one for each query of the last hour that counts against a
-project's quota. A page's journal row is written by ``pages`` in the transaction that holds its profiles; that is all
-that resume relies on.
+each committed or missing page, ``_mixpanel_queries`` one for each query of the last hour that counts against a
+project's quota, and ``_mixpanel_tables`` one for each fetch that a published table is made of. A page's journal row is
+written by ``pages`` in the transaction that holds its profiles; that is all that resume relies on.
 
 A fetch that is running belongs to one run of one process: see ``ownership``.
 """
@@ -13,48 +13,22 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC
 from typing import Any
 
 import duckdb
 
 from ...errors import DatabaseLockedError, StorageError
 from ...http import utc_now
-from ..database import columns_of, only_row, quote
+from ..database import is_named, only_row, quote
+from .differences import distinct_rows
 from .ownership import Claim
-from .records import FetchRecord, FetchSpec
+from .records import FetchRecord, FetchSpec, OddRows
+from .schema import FETCHES, PAGES, RUNS, SCHEMA_VERSION, ensure, knows
 
-__all__ = ["FETCHES", "PAGES", "PREFIX", "QUERIES", "RUNS", "Journal", "knows", "own_fetch"]
-
-SCHEMA_VERSION = 2
-FETCHES = "_mixpanel_fetches"
-PAGES = "_mixpanel_pages"
-QUERIES = "_mixpanel_queries"
-RUNS = "_mixpanel_runs"
-PREFIX = "_mixpanel_"
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS {FETCHES} (
-    fetch_id VARCHAR, schema_version INTEGER, table_name VARCHAR, staging_table VARCHAR, state VARCHAR,
-    project_id VARCHAR, host VARCHAR, query VARCHAR, as_of_timestamp BIGINT,
-    session_id VARCHAR, total BIGINT, page_size BIGINT, total_pages INTEGER,
-    started_at TIMESTAMP, updated_at TIMESTAMP, owner_pid INTEGER, owner_token VARCHAR, note VARCHAR
-);
-CREATE TABLE IF NOT EXISTS {PAGES} (
-    fetch_id VARCHAR, page_index INTEGER, state VARCHAR, rows BIGINT, bytes BIGINT, error VARCHAR,
-    requested_at TIMESTAMP, received_at TIMESTAMP, committed_at TIMESTAMP, worker VARCHAR,
-    without_distinct_id BIGINT, without_properties BIGINT, unreadable_last_seen BIGINT,
-    replaced_characters BIGINT, flattened_values BIGINT, steps JSON
-);
-CREATE TABLE IF NOT EXISTS {QUERIES} (project_id VARCHAR, host VARCHAR, asked_at TIMESTAMP);
-CREATE TABLE IF NOT EXISTS {RUNS} (
-    fetch_id VARCHAR, owner_token VARCHAR, started_at TIMESTAMP, ended_at TIMESTAMP, note VARCHAR
-);
-"""
-
-
-def knows(cursor: duckdb.DuckDBPyConnection, table: str, column: str = "fetch_id") -> bool:
-    """Whether this database's journal has a table with a column."""
-    return column in columns_of(cursor, table)
+__all__ = ["Journal", "own_fetch"]
 
 
 def own_fetch(cursor: duckdb.DuckDBPyConnection, fetch_id: str, token: str) -> None:
@@ -87,17 +61,8 @@ class Journal:
         return knows(self._cursor, FETCHES)
 
     def ensure(self) -> None:
-        """Create the journal tables, or refuse a journal that a newer version wrote."""
-        self._cursor.execute(_SCHEMA)
-        newest = only_row(self._cursor, f"SELECT max(schema_version) FROM {FETCHES}")
-        if newest and newest[0] is not None and newest[0] > SCHEMA_VERSION:
-            raise StorageError(
-                f"This database's journal has schema version {newest[0]}, newer than this package's {SCHEMA_VERSION}; "
-                "upgrade mixpanel-duckdb."
-            )
-        if not knows(self._cursor, PAGES, "steps"):  # a journal of version 1
-            self._cursor.execute(f"ALTER TABLE {PAGES} ADD COLUMN steps JSON")
-            self._cursor.execute(f"UPDATE {FETCHES} SET schema_version = {SCHEMA_VERSION}")
+        """Create the journal tables, bring older ones up to date, or refuse a journal that a newer version wrote."""
+        ensure(self._cursor)
 
     def records(self, table: str | None = None) -> list[FetchRecord]:
         """List the fetches, newest first.
@@ -105,22 +70,35 @@ class Journal:
         Args:
             table: Only those for this table.
         """
+        account, target, asked = (  # a journal of an older version has not all of them
+            f"f.{name}" if knows(self._cursor, FETCHES, name) else "NULL"
+            for name in ("account", "target", "asked_page_size")
+        )
         rows = self._cursor.execute(
             f"""
             SELECT f.fetch_id, f.table_name, f.state, f.total_pages, f.total, f.query, f.project_id, f.started_at,
                    greatest(f.updated_at, p.last_commit), f.staging_table, f.note, f.session_id, f.page_size,
-                   f.as_of_timestamp, f.host, f.owner_token, coalesce(p.last_commit, f.started_at), p.done,
-                   coalesce(p.rows, 0), f.staging_table IN (
+                   f.as_of_timestamp, {asked}, f.host, coalesce({account}, ''), coalesce({target}, ''), f.owner_token,
+                   coalesce(p.last_commit, f.started_at), p.done, coalesce(p.rows, 0), f.staging_table IN (
                        SELECT table_name FROM duckdb_tables()
                        WHERE database_name = current_database() AND schema_name = current_schema())
             FROM {FETCHES} f LEFT JOIN (
                 SELECT fetch_id, max(committed_at) AS last_commit, list(page_index) AS done, sum(rows) AS rows
                 FROM {PAGES} WHERE state = 'committed' GROUP BY fetch_id) p USING (fetch_id)
-            WHERE $1 IS NULL OR lower(f.table_name) = lower($1) ORDER BY f.started_at DESC
+            WHERE $1 IS NULL OR {is_named("f.table_name", "$1")} ORDER BY f.started_at DESC
             """,
             [table],
         ).fetchall()
-        return [_record(row) for row in rows]
+        counted = distinct_rows(self._cursor)
+        return [
+            replace(each, distinct_rows=counted.get((each.fetch_id, each.session_id))) for each in map(_record, rows)
+        ]
+
+    def terms(self, fetch_id: str) -> dict[str, Any]:
+        """Give what the last run of a fetch might do to its table, as :meth:`claim` was told."""
+        row = only_row(self._cursor, f"SELECT terms FROM {FETCHES} WHERE fetch_id = ?", [fetch_id])
+        terms: dict[str, Any] = json.loads(row[0]) if row and row[0] else {}
+        return terms
 
     def told(self, table: str | None = None) -> list[FetchRecord]:
         """List the fetches for people: none without a journal, and ``resumable`` as the usual run takes it.
@@ -137,7 +115,7 @@ class Journal:
             DatabaseLockedError: Names the owner.
         """
         rows = self._cursor.execute(
-            f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE lower(table_name) = lower(?) AND state = 'running'",
+            f"SELECT owner_pid, owner_token FROM {FETCHES} WHERE {is_named('table_name')} AND state = 'running'",
             [table],
         ).fetchall()
         for pid, token in rows:
@@ -147,7 +125,7 @@ class Journal:
                     "use another table."
                 )
 
-    def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str, token: str) -> str:
+    def claim(self, spec: FetchSpec, fetch_id: str | None, staging: str, token: str, terms: Mapping[str, Any]) -> str:
         """Make this run the owner of a fetch, new or taken over, in the caller's transaction.
 
         Args:
@@ -155,6 +133,7 @@ class Journal:
             fetch_id: The fetch to go on with; ``None`` starts a new one.
             staging: Its staging table.
             token: The owner's.
+            terms: What this run may do to its table.
 
         Returns:
             The fetch id.
@@ -163,14 +142,25 @@ class Journal:
         if fetch_id is None:
             fetch_id = uuid.uuid4().hex
             self._cursor.execute(
-                f"INSERT INTO {FETCHES} (fetch_id, schema_version, table_name, staging_table, project_id, host, query, "
-                "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [fetch_id, SCHEMA_VERSION, spec.table, staging, spec.project_id, spec.host, spec.query, now],
+                f"INSERT INTO {FETCHES} (fetch_id, schema_version, table_name, staging_table, project_id, host, "
+                "account, query, target, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    fetch_id,
+                    SCHEMA_VERSION,
+                    spec.table,
+                    staging,
+                    spec.project_id,
+                    spec.host,
+                    spec.account,
+                    spec.query,
+                    spec.target,
+                    now,
+                ],
             )
         self._cursor.execute(
-            f"UPDATE {FETCHES} SET state = 'running', owner_pid = ?, owner_token = ?, updated_at = ?, note = NULL "
-            "WHERE fetch_id = ?",
-            [os.getpid(), token, now, fetch_id],
+            f"UPDATE {FETCHES} SET state = 'running', owner_pid = ?, owner_token = ?, updated_at = ?, terms = ?, "
+            "note = NULL WHERE fetch_id = ?",
+            [os.getpid(), token, now, json.dumps(terms), fetch_id],
         )
         self._cursor.execute(
             f"INSERT INTO {RUNS} (fetch_id, owner_token, started_at) VALUES (?, ?, ?)", [fetch_id, token, now]
@@ -189,14 +179,15 @@ class Journal:
         session_id: str | None,
         total: int,
         page_size: int,
+        asked_page_size: int | None,
         pages: int,
         as_of: int | None,
     ) -> None:
         """Keep what page 0 said: the session, and how many profiles and pages there are."""
         self._cursor.execute(
-            f"UPDATE {FETCHES} SET staging_table = ?, session_id = ?, total = ?, page_size = ?, total_pages = ?, "
-            "as_of_timestamp = ?, updated_at = ? WHERE fetch_id = ?",
-            [staging, session_id, total, page_size, pages, as_of, utc_now(), fetch_id],
+            f"UPDATE {FETCHES} SET staging_table = ?, session_id = ?, total = ?, page_size = ?, "
+            "asked_page_size = ?, total_pages = ?, as_of_timestamp = ?, updated_at = ? WHERE fetch_id = ?",
+            [staging, session_id, total, page_size, asked_page_size, pages, as_of, utc_now(), fetch_id],
         )
 
     def empty(self, fetch_id: str) -> None:
@@ -245,15 +236,13 @@ class Journal:
         row = only_row(self._cursor, f"SELECT max(bytes) FROM {PAGES} WHERE fetch_id = ?", [fetch_id])
         return int(row[0] or 0) if row else 0
 
-    def odd_rows(self, fetch_id: str) -> tuple[int, ...]:
-        """Sum up the odd rows of the committed pages, in the order of ``OddRows``."""
+    def odd_rows(self, fetch_id: str) -> OddRows:
+        """Sum up the odd rows of the committed pages."""
+        sums = ", ".join(f"sum({each.name})" for each in fields(OddRows))
         row = only_row(
-            self._cursor,
-            "SELECT sum(without_distinct_id), sum(without_properties), sum(unreadable_last_seen), "
-            f"sum(replaced_characters), sum(flattened_values) FROM {PAGES} WHERE fetch_id = ? AND state = 'committed'",
-            [fetch_id],
+            self._cursor, f"SELECT {sums} FROM {PAGES} WHERE fetch_id = ? AND state = 'committed'", [fetch_id]
         )
-        return tuple(int(value or 0) for value in row or ())
+        return OddRows(*(int(value or 0) for value in row or ()))
 
     def forget_history(self, records: list[FetchRecord]) -> None:
         """Remove the journal of fetches whose rows have been published and replaced since."""
@@ -270,7 +259,7 @@ class Journal:
 
 def _record(row: tuple[Any, ...]) -> FetchRecord:
     (fetch_id, table, state, total_pages, total, query, project_id, started, updated, staging, note, session,
-     page_size, as_of, host, token, alive, done, rows, staged) = row  # fmt: skip
+     page_size, as_of, asked, host, account, target, token, alive, done, rows, staged) = row  # fmt: skip
     committed = set(done or ())
     missing = tuple(index for index in range(total_pages or 0) if index not in committed)
     killed = state == "running" and not Claim.holds(token)
@@ -285,15 +274,19 @@ def _record(row: tuple[Any, ...]) -> FetchRecord:
         expected_rows=total,
         query=json.loads(query),
         project_id=project_id,
-        started_at=started,
-        updated_at=updated,
-        resumable=bool(committed and staged) and (killed or state == "incomplete"),
+        started_at=started.replace(tzinfo=UTC),
+        updated_at=updated.replace(tzinfo=UTC),
+        resumable=(kept := bool(committed and staged)) and (killed or state == "incomplete"),
+        publishable=kept and (killed or state in ("incomplete", "held")),
         staging_table=staging,
         note="The run was killed." if killed and not note else note,
         page_size=page_size,
         as_of_timestamp=as_of,
+        asked_page_size=asked,
         host=host,
+        account=account,
+        target=target,
         query_text=query,
         session_id=session,
-        last_commit=alive,
+        last_commit=alive.replace(tzinfo=UTC),
     )

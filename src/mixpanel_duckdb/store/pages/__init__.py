@@ -6,12 +6,12 @@ Groups of page bodies come in; receipts go out, one for each page. Called by the
 ============  ==================================================================
 ``ingest``    ``PageIngest``: a group staged, some groups committed
 ``stage``     bodies to rows in memory, counted and judged
-``sql``       the statements that take bodies apart
-``fidelity``  mends the rare text that DuckDB's JSON reader refuses or chokes on
+``sql``       the statements that take bodies apart, and pieces of them that events need, too
 ============  ==================================================================
 """
 
 from .ingest import PageIngest
+from .sql import DEEP, has_odd_number, members_but
 from .stage import PageReceipt, PageWrite, StagedGroup
 
-__all__ = ["PageIngest", "PageReceipt", "PageWrite", "StagedGroup"]
+__all__ = ["DEEP", "PageIngest", "PageReceipt", "PageWrite", "StagedGroup", "has_odd_number", "members_but"]

@@ -52,7 +52,7 @@ class PageIngest:
             owner.execute(f"ATTACH ':memory:' AS {self._memory}")
             taken.callback(owner.execute, f"DETACH {self._memory}")
             self._cursor = taken.enter_context(self._database.cursor())
-            self._stager = Stager(taken.enter_context(self._database.cursor()))
+            self._stager = Stager(taken.enter_context(self._database.cursor()), self._memory)
             taken.enter_context(self._tuning.room())
             self._room = taken.pop_all()
         return self
@@ -71,9 +71,9 @@ class PageIngest:
             StorageError: DuckDB refuses for another reason than the bodies.
         """
         self._groups += 1
-        table = f"{self._memory}.group_{self._groups}"
+        name = f"group_{self._groups}"
         with storage_errors(f"read page {_indices(pages)}"):
-            return self._tuning.with_room(lambda: self._stager.stage(pages, table))
+            return self._tuning.with_room(lambda: self._stager.stage(pages, name))
 
     def commit(self, groups: Sequence[StagedGroup]) -> tuple[PageReceipt, ...]:
         """Store the accepted pages of some groups, rows and journal in one transaction.
@@ -102,25 +102,38 @@ class PageIngest:
             own_fetch(self._cursor, self._fetch_id, self._token)
             self._cursor.execute(f"INSERT INTO {quote(self._staging)} {rows}")
             self._cursor.execute(
-                f"INSERT INTO {PAGES} VALUES {', '.join([marks] * len(entries))}",
-                [value for entry in entries for value in entry],
+                f"INSERT INTO {PAGES} ({', '.join(entries[0])}) VALUES {', '.join([marks] * len(entries))}",
+                [value for entry in entries for value in entry.values()],
             )
 
-    def _entry(self, write: PageWrite, found: Counted) -> list[object]:
-        """The journal row of a page, in the order of its columns."""
-        return [
-            self._fetch_id, write.page.index, "committed", found.rows, found.size, None,
-            write.requested_at, write.received_at, utc_now(), write.worker, found.without_distinct_id,
-            found.without_properties, found.unreadable_last_seen, found.replaced, found.flattened,
-            steps_text(write.steps),
-        ]  # fmt: skip
+    def _entry(self, write: PageWrite, found: Counted) -> dict[str, object]:
+        """The journal row of a page, by column."""
+        return {
+            "fetch_id": self._fetch_id,
+            "page_index": write.page.index,
+            "state": "committed",
+            "rows": found.rows,
+            "bytes": found.size,
+            "requested_at": write.requested_at,
+            "received_at": write.received_at,
+            "committed_at": utc_now(),
+            "worker": write.worker,
+            "without_distinct_id": found.without_distinct_id,
+            "without_properties": found.without_properties,
+            "with_other_fields": found.with_other_fields,
+            "unreadable_last_seen": found.unreadable_last_seen,
+            "replaced_characters": found.replaced,
+            "mended_values": found.mended,
+            "flattened_values": found.flattened,
+            "steps": steps_text(write.steps),
+        }
 
 
 def _rows(group: StagedGroup) -> str:
     """The query for a group's accepted rows."""
     wanted = [page.page.index for page in group.accepted]
     only = f" WHERE page IN ({', '.join(map(str, wanted))})" if len(wanted) < len(group.pages) else ""
-    return f"SELECT distinct_id, properties, last_seen FROM {group.table}{only}"
+    return f"SELECT distinct_id, properties, last_seen, sent_as FROM {group.table}{only}"
 
 
 def _indices(pages: Sequence[PageWrite]) -> str:

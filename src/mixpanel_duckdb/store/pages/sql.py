@@ -1,36 +1,94 @@
-"""The SQL that takes pages apart: from page indices (``$1``) and lists of profiles (``$2``) to a row each."""
+"""The SQL that takes pages apart: from page indices (``$1``) and lists of profiles (``$2``) to a row for each of them.
+
+A page is parsed once into texts, and each row's properties once more for their ``$last_seen``, unless that comes first.
+Nothing is searched for: where it stands, how deep, and in which alphabet, makes no difference.
+"""
 
 from __future__ import annotations
 
-from .fidelity import MAX_NESTING
+from ...engage import MARK, MAX_NESTING
 
-__all__ = ["CAREFUL", "COUNTS", "DEEP", "FAST", "MOMENT", "STATISTICS", "columns"]
+__all__ = [
+    "CAREFUL",
+    "COUNTS",
+    "DEEP",
+    "FAST",
+    "MOMENT",
+    "OTHERS",
+    "STATISTICS",
+    "TOGETHER",
+    "columns",
+    "has_odd_number",
+    "members_but",
+]
 
-_BRACKETS = "2 * strlen(properties) - strlen(replace(properties, '{', '')) - strlen(replace(properties, '[', ''))"
 # Nesting deeper than the limit takes at least so many characters and brackets. Almost never true, and cheap to ask in
 # this form: both sides of an AND would be computed for every row.
+_BRACKETS = "len(string_split(properties, '{')) + len(string_split(properties, '['))"
 DEEP = f"CASE WHEN strlen(properties) > {2 * MAX_NESTING} THEN {_BRACKETS} > {MAX_NESTING} ELSE false END"
-_BODIES = "(SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS body)"
+
+# DuckDB takes these for numbers, and would write them so. A page that may have one is looked through, since it may
+# stand in a text; six patterns that begin with letters cost next to nothing, one for all of them twice the parsing.
+_ODD_NUMBERS = ("NaN", "nan", "NAN", "Inf(?:inity)?", "inf(?:inity)?", "INF(?:INITY)?")
+_MAY_BE_ODD = " OR ".join(rf"regexp_matches(text, '{each}\s*[,}}\]]')" for each in _ODD_NUMBERS)
+_NONE_IS_ODD = r"""regexp_full_match(text, '(?:[^"nNiI]|null|"(?:[^"\\]|\\.)*")*', 's')"""
+
+
+def has_odd_number(text: str) -> str:
+    """Write the condition that a text of JSON has a number that is none."""
+    may_be, none_is = (each.replace("text", text) for each in (_MAY_BE_ODD, _NONE_IS_ODD))
+    return f"CASE WHEN {may_be} THEN NOT {none_is} ELSE false END"
+
+
+def members_but(known: str, *, repeated: bool = False) -> str:
+    """Write the members of the object ``others`` that are not the known ones, as JSON without the braces, or NULL.
+
+    Args:
+        known: Their names, as SQL writes a list.
+        repeated: Whether a known one that comes once more is another.
+    """
+    more = " OR place > list_position(json_keys(others), each[1])" if repeated else ""
+    return f"""
+        nullif(array_to_string(list_transform(
+            list_filter(list_zip(json_keys(others), others->'$.*'),
+                        lambda each, place: each[1] NOT IN ({known}){more}),
+            lambda each: to_json(each[1])::VARCHAR || ':' || coalesce(each[2]::VARCHAR, 'null')), ','), '')
+    """
+
+
+# For pages whose entries are objects, or null, that name nothing twice; DuckDB refuses any other.
 FAST = f"""
-    SELECT page, p."$distinct_id" AS distinct_id, p."$properties" AS properties
-    FROM (SELECT page, unnest(from_json(decode(body),
-            '[{{"$distinct_id":"VARCHAR","$properties":"JSON"}}]')) AS p FROM {_BODIES})
+    SELECT page, id, NULL AS told_apart, properties,
+           CASE WHEN cardinality(entry) > (id IS NOT NULL)::INTEGER + (properties IS NOT NULL)::INTEGER
+                THEN to_json(entry)::VARCHAR END AS others
+    FROM (SELECT *, entry['$distinct_id'] AS id, entry['$properties'] AS properties
+    FROM (SELECT page, unnest(from_json_strict(text, '["MAP(VARCHAR, JSON)"]')) AS entry
+    FROM (SELECT page, CASE WHEN {_MAY_BE_ODD} THEN CASE WHEN {_NONE_IS_ODD} THEN text ELSE error('an odd number') END
+                            ELSE text END AS text
+    FROM (SELECT page, decode(profiles) AS text
+    FROM (SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS profiles)))))
 """
-# Slower, for pages with entries that are no objects: what came in place of a profile is kept as its properties.
+# For any page that was mended. What came in place of a profile is kept as its properties.
 CAREFUL = f"""
-    SELECT page, r->>'$."$distinct_id"' AS distinct_id,
-           CASE WHEN json_type(r) = 'OBJECT' THEN nullif((r->'$."$properties"')::VARCHAR, 'null')::JSON
-                WHEN json_type(r) <> 'NULL' THEN r END AS properties
-    FROM (SELECT page, unnest(from_json(decode(body), '["JSON"]')) AS r FROM {_BODIES})
+    SELECT page, nullif(entry->'$."$distinct_id"', 'null') AS id,
+           replace(marked->'$."$distinct_id"', '{MARK}', '') AS told_apart,
+           CASE json_type(entry) WHEN 'OBJECT' THEN nullif(entry->'$."$properties"', 'null')
+                                 WHEN 'NULL' THEN NULL ELSE entry END AS properties,
+           CASE json_type(entry) WHEN 'OBJECT' THEN entry::VARCHAR END AS others
+    FROM (SELECT page, marked, regexp_replace(marked, '{MARK}[0-9a-f]{{4}}', '', 'g')::JSON AS entry
+    FROM (SELECT page, unnest(from_json(decode(profiles), '["JSON"]')) AS marked
+    FROM (SELECT unnest($1::INTEGER[]) AS page, unnest($2::BLOB[]) AS profiles)))
 """
-# `$last_seen` straight from the text, which DuckDB writes without white space: parsing each profile once more for it
-# costs three times as much. No brace may stand before the key, or it could be the key of an inner object.
-_SEEN = """
-    CASE WHEN place = 0 THEN NULL
-         WHEN strlen(told) = 21 AND starts_with(told, '"') AND strpos(substring(told, 2), '"') = 20
-             AND NOT contains(before, '{') AND (before = '' OR ends_with(before, ',')) THEN substring(told, 2, 19)
-         ELSE properties->>'$."$last_seen"' END
+# The members of an entry that are neither its id nor its properties, as JSON without the braces.
+OTHERS = members_but("'$distinct_id', '$properties'")
+# They go behind the properties; where those are no object, they are kept as a member themselves.
+TOGETHER = """
+    CASE WHEN without_properties OR properties = '{}' THEN '{' || others || '}'
+         WHEN starts_with(properties, '{') THEN left(properties, -1) || ',' || others || '}'
+         ELSE '{"$properties":' || properties || ',' || others || '}' END
 """
+# The one place where no parser is needed to know the value.
+_COMES_FIRST = r"""regexp_extract(properties, '^\{"\$last_seen":"([0-9-]{10}T[0-9:]{8})"', 1)"""
 # Text that DuckDB would cast although it is no moment ("infinity", a named zone, the year 0) counts as unreadable.
 _PLAIN = "strlen(seen) = 19 AND seen[17] = ':' AND seen >= '0001' AND seen < ':'"
 
@@ -45,17 +103,22 @@ def columns(profiles: str) -> str:
     """Write the query for a group's table.
 
     Args:
-        profiles: A query for ``page``, ``distinct_id`` and ``properties``.
+        profiles: A query for ``page``, ``id``, ``told_apart``, ``properties``, and as ``others`` the whole entry if it
+            may have more than these.
     """
     return f"""
-        SELECT page, distinct_id, coalesce(properties, '{{}}') AS properties, last_seen,
-               CASE WHEN last_seen IS NULL THEN seen END AS unread, properties IS NULL AS without_properties,
-               distinct_id IS NULL OR properties IS NULL OR (last_seen IS NULL AND seen IS NOT NULL)
-                   OR strlen(properties) > {2 * MAX_NESTING} AS odd
+        SELECT page, distinct_id, properties, last_seen, sent_as,
+               CASE WHEN last_seen IS NULL THEN seen END AS unread, without_properties, others,
+               distinct_id IS NULL OR without_properties OR others IS NOT NULL
+                   OR (last_seen IS NULL AND seen IS NOT NULL) OR {DEEP} AS odd
         FROM (SELECT *, CASE WHEN {_PLAIN} THEN {_readable("try_cast(seen AS TIMESTAMP)")} END AS last_seen
-        FROM (SELECT *, {_SEEN} AS seen
-        FROM (SELECT *, substring(properties, 2, place - 2) AS before, substring(properties, place + 13, 21) AS told
-        FROM (SELECT *, strpos(properties, '"$last_seen":') AS place FROM ({profiles})))))
+        FROM (SELECT *, CASE WHEN first <> '' THEN first ELSE properties->>'$."$last_seen"' END AS seen
+        FROM (SELECT *, {_COMES_FIRST} AS first
+        FROM (SELECT page, id->>'$' AS distinct_id, coalesce(properties, '{{}}') AS properties,
+                     CASE WHEN told_apart <> id THEN told_apart->>'$' WHEN NOT starts_with(id, '"') THEN 'JSON' END
+                         AS sent_as,
+                     properties IS NULL AS without_properties, others
+        FROM ({profiles})))))
     """
 
 
@@ -74,7 +137,6 @@ MOMENT = f"""
 COUNTS = "SELECT page, count(*), count(*) FILTER (odd)"
 STATISTICS = f"""
     SELECT page, count(*), count(*) FILTER (distinct_id IS NULL), count(*) FILTER (without_properties),
-           count(*) FILTER (unread IS NOT NULL AND last_seen IS NULL),
-           count(*) FILTER ({DEEP}),
-           count(*) FILTER (distinct_id IS NULL AND without_properties)
+           count(others), count(*) FILTER (unread IS NOT NULL AND last_seen IS NULL),
+           count(*) FILTER ({DEEP})
 """

@@ -1,6 +1,6 @@
 """Bodies to rows in memory: parse a group of pages, count what is odd, and judge each page before anything is stored.
 
-Python touches a profile only where DuckDB would refuse it, or choke on it later (see ``fidelity``).
+Python touches a profile only where DuckDB would refuse it, or choke on it later (see ``engage.fidelity``).
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from datetime import datetime
 
 import duckdb
 
-from ...engage import EngagePage, pieces, row_oddity
+from ...engage import EngagePage, Mended, damage, flatten, mend, pieces, row_oddity
 from ...errors import MixpanelError
 from ...http import Step
 from ...text import one_line
-from .fidelity import flatten, mend
-from .sql import CAREFUL, COUNTS, DEEP, FAST, MOMENT, STATISTICS, columns
+from .sql import CAREFUL, COUNTS, DEEP, FAST, MOMENT, OTHERS, STATISTICS, TOGETHER, columns
 
 __all__ = ["Counted", "PageReceipt", "PageWrite", "StagedGroup", "Stager"]
 
 # DuckDB parses all bodies of a statement at once, at several times their size; see docs/storage.md.
-STATEMENT_BYTES = 4_000_000
+STATEMENT_BYTES = 5_000_000
+# One document of several megabytes takes a quarter more time than the same in several: its tree leaves the caches.
+_DOCUMENT_BYTES = 1_000_000
 _LONGEST_REASON = 200
 # DuckDB's message quotes the input, and where it cuts that between two bytes of a character, Python cannot read it.
 UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
@@ -39,6 +40,7 @@ class PageWrite:
         received_at: When its body was whole, in UTC.
         worker: Name of the thread that fetched it.
         steps: What that and other threads did for it before.
+        cut: Whether rows beyond those expected are not wanted, because the query's limit ends there.
     """
 
     page: EngagePage
@@ -48,6 +50,12 @@ class PageWrite:
     received_at: datetime | None = None
     worker: str | None = None
     steps: tuple[Step, ...] = ()
+    cut: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of its body."""
+        return len(self.page.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +75,17 @@ class PageReceipt:
 
 @dataclass(slots=True)
 class Counted:
-    """The rows of one page, how many of them are odd, and the size of its body."""
+    """The rows of one page, how many of them are odd, what was mended in it, and the size of its body."""
 
     rows: int = 0
     without_distinct_id: int = 0
     without_properties: int = 0
+    with_other_fields: int = 0
     unreadable_last_seen: int = 0
     bracketed: int = 0
-    shapeless: int = 0
     replaced: int = 0
+    mended: int = 0
+    damaged: int = 0
     flattened: int = 0
     size: int = 0
 
@@ -108,86 +118,111 @@ class StagedGroup:
 
 
 class Stager:
-    """Parses groups of bodies through one cursor; belongs to the thread that uses it."""
+    """Parses groups of bodies through one cursor; belongs to the thread that uses it.
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    Args:
+        cursor: Its own.
+        memory: The database in memory that has the groups' tables.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: str) -> None:
         self._cursor = cursor
-        self._table = ""
+        self._memory = memory
+        # Each group is made under one name and renamed: to read a statement of this length takes DuckDB as long as
+        # to parse half a page, so it is read once.
+        self._table = f"{memory}.fresh"
+        self._begin = self._read(f"CREATE OR REPLACE TABLE {self._table} AS {columns(FAST)}")
+        self._go_on = self._read(f"INSERT INTO {self._table} {columns(FAST)}")
 
-    def stage(self, pages: Sequence[PageWrite], table: str) -> StagedGroup:
+    def stage(self, pages: Sequence[PageWrite], name: str) -> StagedGroup:
         """Parse, count and judge a group; see :meth:`PageIngest.stage`."""
-        self._table = table
-        pages, replaced, unreadable = self._parse(pages)
-        counted = self._count(pages, replaced)
-        receipts = tuple(_judge(each, counted, unreadable) for each in pages)
+        mended, unreadable = self._parse(pages)
+        self._cut(pages)
+        counted = self._count(pages, mended)
+        receipts = tuple(_judge(each, counted[each.page.index], unreadable.get(each.page.index)) for each in pages)
         light = tuple(replace(each, page=replace(each.page, body=b"")) for each in pages)
-        return StagedGroup(table, light, receipts, counted)
+        self._cursor.execute(f"ALTER TABLE {self._table} RENAME TO {name}")
+        return StagedGroup(f"{self._memory}.{name}", light, receipts, counted)
 
-    def _parse(self, pages: Sequence[PageWrite]) -> tuple[Sequence[PageWrite], dict[int, int], dict[int, str]]:
-        """Load the group; mend what DuckDB refuses, and leave out what stays unreadable.
+    def _read(self, sql: str) -> duckdb.Statement:
+        (statement,) = self._cursor.extract_statements(sql)
+        return statement
+
+    def _parse(self, pages: Sequence[PageWrite]) -> tuple[dict[int, Mended], dict[int, str]]:
+        """Load the group, and page by page if DuckDB refuses it: most of them will do as they are.
 
         Returns:
-            The pages, replaced characters by page, and the reason by page for those that cannot be read.
+            What was mended, by page, and the reason by page for those that cannot be read.
         """
+        mended: dict[int, Mended] = {}
+        unreadable: dict[int, str] = {}
         try:
-            self._load({each.page.index: each.page.rows for each in pages})
+            self._load([each.page for each in pages])
         except UNREADABLE:
-            pages, unreadable = _reread(pages)
-            texts = {each.page.index: bytes(each.page.rows) for each in pages if each.page.index not in unreadable}
-            mended = {index: mend(text) for index, text in texts.items()}
-            rows = {index: memoryview(text) for index, (text, _) in mended.items()}
-            unreadable |= {index: reason for index, text in rows.items() if (reason := self._refusal(text))}
-            self._load({index: text for index, text in rows.items() if index not in unreadable}, whole=True)
-            return pages, {index: replaced for index, (_, replaced) in mended.items()}, unreadable
-        return pages, {}, {}
+            self._load([])
+            for page in (each.page for each in pages):
+                try:
+                    mended[page.index] = self._load_alone(page)
+                except MixpanelError as error:
+                    unreadable[page.index] = str(error)
+                except UNREADABLE as error:
+                    unreadable[page.index] = _reason(error)
+        return mended, unreadable
 
-    def _load(self, rows: dict[int, memoryview], *, whole: bool = False) -> None:
-        """Fill the group's table with these lists of rows, as few and large statements as memory allows."""
-        into = f"CREATE OR REPLACE TABLE {self._table} AS"
-        for indices, parts in _statements(rows, whole=whole):
-            self._cursor.execute(f"{into} {columns(FAST)}", [indices, parts])
-            into = f"INSERT INTO {self._table}"
+    def _load(self, pages: Sequence[EngagePage]) -> None:
+        """Fill the group's table, in as few and large statements as memory allows."""
+        statement = self._begin
+        for indices, parts in _statements(pages):
+            self._cursor.execute(statement, [indices, parts])
+            statement = self._go_on
 
-    def _refusal(self, rows: memoryview) -> str | None:
-        """Ask DuckDB why it cannot read a list of rows; ``None`` if it can."""
+    def _cut(self, pages: Sequence[PageWrite]) -> None:
+        """Take off what is beyond the query's limit."""
+        for each in pages:
+            if each.cut:
+                self._cursor.execute(
+                    f"DELETE FROM {self._table} WHERE rowid IN "
+                    f"(SELECT rowid FROM {self._table} WHERE page = $1 ORDER BY rowid ASC OFFSET $2)",
+                    [each.page.index, each.expected_rows],
+                )
+
+    def _load_alone(self, page: EngagePage) -> Mended:
+        """Load one page in one piece, mended if it has to be."""
+        page = page.reread()  # a list behind the rows may have been taken for their end
         try:
-            self._cursor.execute(f"SELECT count(*) FROM ({FAST})", [[0], [rows]]).fetchall()
-        except UNREADABLE as error:
-            reason = "" if isinstance(error, UnicodeDecodeError) else str(error).split("  Input:")[0].splitlines()[0]
-            return f"the rows are not valid JSON ({one_line(reason, _LONGEST_REASON) or 'no reason given'})"
-        return None
+            self._cursor.execute(self._go_on, [[page.index], [page.rows]])
+        except UNREADABLE:
+            mended = mend(bytes(page.rows), marked=True)
+            careful = f"INSERT INTO {self._table} {columns(CAREFUL)}"
+            self._cursor.execute(careful, [[page.index], [mended.text]])
+            return mended
+        return Mended(b"")
 
-    def _count(self, pages: Sequence[PageWrite], replaced: dict[int, int]) -> dict[int, Counted]:
+    def _count(self, pages: Sequence[PageWrite], mended: dict[int, Mended]) -> dict[int, Counted]:
         """Count each page of the group, and look closer if anything in it is odd."""
         rows = self._cursor.execute(f"{COUNTS} FROM {self._table} GROUP BY page").fetchall()
         odd = any(odd for *_, odd in rows)
-        counted = self._look_closer(pages) if odd else {index: Counted(count) for index, count, _ in rows}
-        for index, characters in replaced.items():
-            counted.setdefault(index, Counted()).replaced = characters
+        counted = self._look_closer() if odd else {index: Counted(count) for index, count, _ in rows}
         for each in pages:
-            counted.setdefault(each.page.index, Counted()).size = len(each.page.body)
+            found = counted.setdefault(each.page.index, Counted())
+            found.size = len(each.page.body)
+            if (done := mended.get(each.page.index)) is not None:
+                found.replaced, found.mended, found.damaged = done.replaced, done.mended, done.damaged
         return counted
 
-    def _look_closer(self, pages: Sequence[PageWrite]) -> dict[int, Counted]:
-        """Count what is odd; take entries that are no profiles, and very deep values, the slower way."""
-        counted = self._statistics()
-        shapeless = {index for index, each in counted.items() if each.shapeless}
-        if shapeless:
-            self._reload_carefully({each.page.index: each.page.rows for each in pages if each.page.index in shapeless})
-            counted = self._statistics()
+    def _look_closer(self) -> dict[int, Counted]:
+        """Count what is odd; keep other members, read moments of other forms, and turn very deep values into texts."""
+        self._cursor.execute(f"UPDATE {self._table} SET others = {OTHERS} WHERE others IS NOT NULL")
+        self._cursor.execute(
+            f"UPDATE {self._table} SET properties = {TOGETHER}, without_properties = false, last_seen = NULL, "
+            f"unread = {TOGETHER}->>'$.\"$last_seen\"' WHERE others IS NOT NULL"
+        )
+        self._cursor.execute(f"UPDATE {self._table} SET last_seen = {MOMENT} WHERE unread IS NOT NULL")
+        rows = self._cursor.execute(f"{STATISTICS} FROM {self._table} GROUP BY page").fetchall()
+        counted = {index: Counted(*counts) for index, *counts in rows}
         if any(each.bracketed for each in counted.values()):
             self._flatten(counted)
         return counted
-
-    def _statistics(self) -> dict[int, Counted]:
-        self._cursor.execute(f"UPDATE {self._table} SET last_seen = {MOMENT} WHERE unread IS NOT NULL")
-        rows = self._cursor.execute(f"{STATISTICS} FROM {self._table} GROUP BY page").fetchall()
-        return {index: Counted(*counts) for index, *counts in rows}
-
-    def _reload_carefully(self, rows: dict[int, memoryview]) -> None:
-        self._cursor.execute(f"DELETE FROM {self._table} WHERE list_contains($1, page)", [list(rows)])
-        for index, text in rows.items():
-            self._cursor.execute(f"INSERT INTO {self._table} {columns(CAREFUL)}", [[index], [mend(bytes(text))[0]]])
 
     def _flatten(self, counted: dict[int, Counted]) -> None:
         deep = self._cursor.execute(f"SELECT rowid, page, properties FROM {self._table} WHERE {DEEP}").fetchall()
@@ -198,43 +233,30 @@ class Stager:
                 self._cursor.execute(f"UPDATE {self._table} SET properties = $1 WHERE rowid = $2", [flat, row])
 
 
-def _judge(write: PageWrite, counted: dict[int, Counted], unreadable: dict[int, str]) -> PageReceipt:
-    index = write.page.index
-    if index in unreadable:
-        return PageReceipt(index, 0, unreadable[index])
-    found = counted.get(index, Counted())
-    problem = None if write.last_try else row_oddity(found.rows, write.expected_rows)
-    return PageReceipt(index, found.rows, problem)
+def _judge(write: PageWrite, found: Counted, unreadable: str | None) -> PageReceipt:
+    """Say what becomes of a page; one that is odd or damaged was perhaps so on the way only, and is asked for again."""
+    if unreadable:
+        return PageReceipt(write.page.index, 0, unreadable)
+    problem = row_oddity(found.rows, write.expected_rows) or damage(found.damaged)
+    return PageReceipt(write.page.index, found.rows, None if write.last_try else problem)
 
 
-def _reread(pages: Sequence[PageWrite]) -> tuple[list[PageWrite], dict[int, str]]:
-    """Read bodies whole that DuckDB refused the rows of: a list behind those may have been taken for their end.
-
-    Returns:
-        The pages, and the reason by page for those that are none.
-    """
-    reread: list[PageWrite] = []
-    refused: dict[int, str] = {}
-    for each in pages:
-        try:
-            reread.append(replace(each, page=each.page.reread()))
-        except MixpanelError as error:
-            reread.append(each)
-            refused[each.page.index] = str(error)
-    return reread, refused
+def _reason(error: Exception) -> str:
+    reason = "" if isinstance(error, UnicodeDecodeError) else str(error).split("  Input:")[0].splitlines()[0]
+    return f"the rows are not valid JSON ({one_line(reason, _LONGEST_REASON) or 'no reason given'})"
 
 
-def _statements(rows: dict[int, memoryview], *, whole: bool) -> Iterator[tuple[list[int], list[memoryview | bytes]]]:
+def _statements(pages: Sequence[EngagePage]) -> Iterator[tuple[list[int], list[memoryview | bytes]]]:
     """Deal lists of rows, the large ones in pieces, into groups that one statement may parse at once."""
     indices: list[int] = []
     parts: list[memoryview | bytes] = []
     size = 0
-    for index, text in rows.items():
-        for part in [text] if whole else pieces(text, STATEMENT_BYTES):
+    for page in pages:
+        for part in pieces(page.rows, _DOCUMENT_BYTES):
             if parts and size + len(part) > STATEMENT_BYTES:
                 yield indices, parts
                 indices, parts, size = [], [], 0
-            indices.append(index)
+            indices.append(page.index)
             parts.append(part)
             size += len(part)
     yield indices, parts

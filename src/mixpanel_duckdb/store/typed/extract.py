@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..database import literal
-from .shape import folded
+from ..database import folded, literal
 
-__all__ = ["Extraction", "extraction"]
+__all__ = ["Extraction", "constant", "extraction"]
 
 # Wide enough for one parse a row in most projects; narrow enough that a query of few columns leaves the rest unparsed.
 MOST_IN_A_GROUP = 200
@@ -53,7 +52,7 @@ def extraction(structures: Mapping[str, Any], column: str = "properties") -> Ext
     alone: list[str] = []
     for name, wanted in structures.items():
         if not name:
-            alone.append(f"from_json({column}->'/', {_constant(wanted)}) AS unnamed")
+            alone.append(f"from_json({column}->'/', {constant(wanted)}) AS unnamed")
             values[name] = "unnamed"
             continue
         number = next((i for i, names in enumerate(taken) if _has_room(names, name)), len(groups))
@@ -63,7 +62,7 @@ def extraction(structures: Mapping[str, Any], column: str = "properties") -> Ext
         groups[number][name] = wanted
         taken[number].add(folded(name))
         values[name] = f"struct_extract_at(g{number}, {len(groups[number])})"
-    parsed = [f"from_json({column}, {_constant(group)}) AS g{number}" for number, group in enumerate(groups)]
+    parsed = [f"from_json({column}, {constant(group)}) AS g{number}" for number, group in enumerate(groups)]
     return Extraction((*parsed, *alone), values)
 
 
@@ -71,5 +70,6 @@ def _has_room(names: set[str], name: str) -> bool:
     return len(names) < MOST_IN_A_GROUP and folded(name) not in names
 
 
-def _constant(structure: Any) -> str:
+def constant(structure: Any) -> str:
+    """Write a structure as the argument of ``from_json``."""
     return literal(json.dumps(structure, ensure_ascii=False))

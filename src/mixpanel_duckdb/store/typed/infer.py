@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ..database import literal, only_row, quote
+from ..database import literal, only_row
 from .extract import extraction
 from .kinds import Kind, kind_of
-from .shape import MOST_FIELDS, Shape, is_record
+from .shape import MOST_FIELDS, Shape, is_record, prevailing, structure
 
-__all__ = ["MOST_LEVELS", "Properties", "read_properties"]
+__all__ = ["MOST_LEVELS", "Properties", "read_properties", "settle"]
 
 # Mixpanel's documented limit for nesting is 3. What lies deeper becomes JSON.
 MOST_LEVELS = 5
@@ -45,27 +45,44 @@ class Properties:
     repeated: int
 
 
-def read_properties(cursor: duckdb.DuckDBPyConnection, table: str) -> Properties:
+def read_properties(cursor: duckdb.DuckDBPyConnection, source: str) -> Properties:
     """Read every value of every property once, and the nested ones once more for each level.
 
     Args:
         cursor: Where the table is.
-        table: A profiles table.
+        source: A table, or a query in brackets, as SQL names it; it has rows with numbers, and properties.
     """
-    row = only_row(cursor, f"SELECT count(*), count(*) FILTER ({_SHAPELESS}) FROM {quote(table)}")
+    row = only_row(cursor, f"SELECT count(*), count(*) FILTER ({_SHAPELESS}) FROM {source}")
     assert row is not None  # noqa: S101 - an aggregate without groups has one row
-    exploded = f"SELECT unnest(json_keys(properties)) AS name, unnest({_VALUES}) AS value FROM {quote(table)}"
+    exploded = f"SELECT unnest(json_keys(properties)) AS name, unnest({_VALUES}) AS value FROM {source}"
     shapes: dict[str, Shape] = {}
     for name, kind, count in cursor.execute(_counted(exploded, "name")).fetchall():
         shapes.setdefault(name, Shape()).kinds[Kind(kind)] += count
-    later = cursor.execute(_counted(_later_values(table), "name")).fetchall()
+    later = cursor.execute(_counted(_later_values(source), "name")).fetchall()
     for name, kind, count in later:
         shapes[name].kinds[Kind(kind)] -= count
-    _look_inside(cursor, table, shapes)
+    _look_inside(cursor, source, shapes)
     return Properties(row[0], row[1], shapes, sum(count for *_, count in later))
 
 
-def _later_values(table: str) -> str:
+def settle(cursor: duckdb.DuckDBPyConnection, source: str, shapes: dict[str, Shape], mostly: float) -> None:
+    """Choose types for most of the values only, where none but JSON or text fits all of them.
+
+    Args:
+        cursor: Where the table is.
+        source: A table, or a query in brackets, as SQL names it; it has rows with numbers, and properties.
+        shapes: Of all properties, as they were read.
+        mostly: The share of a property's values that is enough.
+    """
+    for shape in shapes.values():
+        shape.kept = prevailing(shape.kinds, mostly)
+    _look_inside(cursor, source, {name: shape for name, shape in shapes.items() if shape.kept})
+    for shape in shapes.values():
+        if structure(shape) == "JSON":  # which holds the misfits, too
+            shape.kept = None
+
+
+def _later_values(source: str) -> str:
     """Give the values that come after the first of the same name in one object.
 
     Looking for them in every row would cost half as much as everything else. Rows of the same names in the same order
@@ -73,15 +90,15 @@ def _later_values(table: str) -> str:
     """
     names = "json_keys(properties)"
     return f"""
-        WITH keyed AS (SELECT rowid AS number, hash({names}) AS order_of_names FROM {quote(table)}),
+        WITH keyed AS (SELECT rowid AS number, hash({names}) AS order_of_names FROM {source}),
         chosen AS (SELECT min(number) AS number, order_of_names FROM keyed GROUP BY order_of_names),
         twice AS (
-            SELECT chosen.order_of_names FROM chosen JOIN {quote(table)} AS source ON source.rowid = chosen.number
+            SELECT chosen.order_of_names FROM chosen JOIN {source} AS one ON one.rowid = chosen.number
             WHERE CASE WHEN chosen.number >= 0 THEN list_unique({names}) < len({names}) END)
         SELECT name, value FROM (
             SELECT unnest({names}) AS name, unnest({_VALUES}) AS value, unnest(range(1, len({names}) + 1)) AS place,
                    {names} AS names
-            FROM {quote(table)} WHERE hash({names}) IN (FROM twice))
+            FROM {source} WHERE hash({names}) IN (FROM twice))
         WHERE place > list_position(names, name)
     """
 
@@ -91,11 +108,11 @@ def _counted(exploded: str, keys: str) -> str:
     return f"SELECT {keys}, kind, count(*) FROM ({kinds}) GROUP BY {keys}, kind"
 
 
-def _look_inside(cursor: duckdb.DuckDBPyConnection, table: str, shapes: dict[str, Shape]) -> None:
+def _look_inside(cursor: duckdb.DuckDBPyConnection, source: str, shapes: dict[str, Shape]) -> None:
     """Fill in the fields and elements of nested properties, level by level."""
     nested = {name: shape for name, shape in sorted(shapes.items()) if shape.kind in (Kind.OBJECT, Kind.LIST)}
     places = list(nested.values())
-    level = _first_level(table, list(nested))
+    level = _first_level(source, nested)
     for _ in range(MOST_LEVELS):
         if not places:
             return
@@ -116,13 +133,21 @@ def _look_inside(cursor: duckdb.DuckDBPyConnection, table: str, shapes: dict[str
         places = [shape for _, _, shape in inner]
 
 
-def _first_level(table: str, names: list[str]) -> str:
+def _first_level(source: str, nested: dict[str, Shape]) -> str:
+    names = list(nested)
     plan = extraction(dict.fromkeys(names, "JSON"))
-    values = ", ".join(f"{plan.values[name]}::VARCHAR" for name in names)
+    values = ", ".join(_nested_text(f"{plan.values[name]}::VARCHAR", shape) for name, shape in nested.items())
     return f"""
         SELECT unnest(range({len(names)})) AS place, unnest([{values}]) AS value
-        FROM (SELECT {", ".join(plan.groups)} FROM {quote(table)})
+        FROM (SELECT {", ".join(plan.groups)} FROM {source})
     """
+
+
+def _nested_text(text: str, shape: Shape) -> str:
+    """A value's text, if it is of the kind that is looked into."""
+    if not shape.misfits:
+        return text
+    return f"CASE WHEN ord({text}) = {ord('{' if shape.kind is Kind.OBJECT else '[')} THEN {text} END"
 
 
 def _next_level(exploded: str, wanted: list[tuple[int, str | None]]) -> str:

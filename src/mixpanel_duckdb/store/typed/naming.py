@@ -13,20 +13,21 @@ The rules look at the set of property names only:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from .shape import folded
+from ..database import folded
 
-__all__ = ["RESERVED", "column_names"]
+__all__ = ["RESERVED", "column_names", "view_names"]
 
 RESERVED = ("distinct_id", "last_seen", "properties")
 
 
-def column_names(properties: Iterable[str]) -> dict[str, str]:
+def column_names(properties: Iterable[str], reserved: Sequence[str] = RESERVED) -> dict[str, str]:
     """Name a column for each property.
 
     Args:
         properties: Property names as sent, in any order.
+        reserved: Columns that the source has itself.
 
     Returns:
         Column name by property name, sorted by column.
@@ -37,15 +38,33 @@ def column_names(properties: Iterable[str]) -> dict[str, str]:
          'plan': 'plan_2'}
     """
     names = sorted(properties)
-    claims = Counter(map(folded, [*RESERVED, *map(_short, names)]))
+    claims = Counter(map(folded, [*reserved, *map(_short, names)]))
     wishes = {name: _short(name) if claims[folded(_short(name))] == 1 else _sayable(name) for name in names}
-    given = {folded(name) for name in RESERVED}
+    given = {folded(name) for name in reserved}
     claimed = {folded(wish) for wish in wishes.values()} | given
     columns = {}
     for name, wish in wishes.items():
         columns[name] = wish if folded(wish) not in given else _numbered(wish, given | claimed)
         given.add(folded(columns[name]))
     return dict(sorted(columns.items(), key=lambda pair: (folded(pair[1]), pair[1])))
+
+
+def view_names(wishes: Mapping[str, str]) -> dict[str, str]:
+    """Name a view for each event by rule 2.
+
+    Args:
+        wishes: The name that it would have, by the event's, in order.
+
+    Example:
+        >>> view_names({"Buy": "events_Buy_typed", "buy": "events_buy_typed"})
+        {'Buy': 'events_Buy_typed', 'buy': 'events_buy_typed_2'}
+    """
+    names: dict[str, str] = {}
+    wanted, given = {folded(wish) for wish in wishes.values()}, set[str]()
+    for event, wish in wishes.items():
+        names[event] = wish if folded(wish) not in given else _numbered(wish, given | wanted)
+        given.add(folded(names[event]))
+    return names
 
 
 def _short(name: str) -> str:

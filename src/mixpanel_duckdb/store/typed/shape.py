@@ -7,12 +7,14 @@ objects, the shapes of what is inside.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..database import folded
 from .kinds import TIME_FORMATS, Kind
 
-__all__ = ["MOST_FIELDS", "Shape", "folded", "is_record", "structure", "time_format"]
+__all__ = ["MOST_FIELDS", "Shape", "is_record", "prevailing", "structure", "time_format"]
 
 # Wider objects are maps rather than records: a STRUCT of them helps nobody.
 MOST_FIELDS = 100
@@ -20,6 +22,14 @@ MOST_FIELDS = 100
 _EXACT = {Kind.EXACT_INTEGER, Kind.EXACT_NEGATIVE}
 _INTEGERS = {*_EXACT, Kind.BIGINT, Kind.UBIGINT, Kind.HUGEINT}
 _TEXTS = {Kind.TEXT, *TIME_FORMATS}
+# Kinds that one type holds without loss, from narrow types to wide ones of the same nature.
+_FAMILIES = (
+    ({Kind.BOOLEAN},),
+    (_INTEGERS, {Kind.DOUBLE, *_EXACT}),
+    (*({kind} for kind in TIME_FORMATS), _TEXTS),
+    ({Kind.LIST},),
+    ({Kind.OBJECT},),
+)
 
 
 @dataclass(slots=True)
@@ -31,12 +41,14 @@ class Shape:
         fields: If all values are objects: the shapes of their fields by name.
         element: If all are lists: the shape of their elements.
         repeats: Whether an object has a name twice.
+        kept: The kinds that the type is chosen for; ``None``: all of them.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     fields: dict[str, Shape] = field(default_factory=dict)
     element: Shape | None = None
     repeats: bool = False
+    kept: set[Kind] | None = None
 
     @property
     def rows(self) -> int:
@@ -45,14 +57,24 @@ class Shape:
 
     @property
     def kind(self) -> Kind | None:
-        """The one kind of all values that are not null; ``None`` if there are several, or none."""
+        """The one kind of all values that the type is for; ``None`` if there are several, or none."""
         present = self.present
         return next(iter(present)) if len(present) == 1 else None
 
     @property
     def present(self) -> set[Kind]:
-        """The kinds of the values that are not null."""
-        return {kind for kind, count in self.kinds.items() if count and kind is not Kind.NULL}
+        """The kinds of the values that the type is for; a null fits any."""
+        found: set[Kind] = {kind for kind, count in self.kinds.items() if count and kind is not Kind.NULL}
+        return found if self.kept is None else found & self.kept
+
+    @property
+    def misfits(self) -> int:
+        """How many values are of kinds that the type is not for."""
+        return (
+            0
+            if self.kept is None
+            else self.rows - self.kinds[Kind.NULL] - sum(self.kinds[kind] for kind in self.present)
+        )
 
 
 def structure(shape: Shape) -> Any:
@@ -80,19 +102,34 @@ def structure(shape: Shape) -> Any:
     return "DOUBLE" if present <= {Kind.DOUBLE, *_EXACT} else "JSON"
 
 
+def prevailing(kinds: Mapping[Kind, int], mostly: float) -> set[Kind] | None:
+    """Give the kinds of the type that prevails, the narrowest of its nature, if not all values are of these.
+
+    Args:
+        kinds: How many values of each kind.
+        mostly: Their least share of the values that are not null, 0 to 1.
+
+    Example:
+        >>> prevailing({Kind.EXACT_INTEGER: 97, Kind.TEXT: 3}, 0.95) == _INTEGERS
+        True
+        >>> prevailing({Kind.EXACT_INTEGER: 90, Kind.TEXT: 10}, 0.95)
+    """
+    present: dict[Kind, int] = {kind: count for kind, count in kinds.items() if count and kind is not Kind.NULL}
+    if any(present.keys() <= each for family in _FAMILIES for each in family if each is not _TEXTS):
+        return None
+    total, most, found = sum(present.values()), 0, None
+    for family in _FAMILIES:
+        counts = [sum(present.get(kind, 0) for kind in each) for each in family]
+        for each, count in zip(family, counts, strict=True):
+            if count > most and count >= mostly * total and 2 * count >= max(counts):
+                most, found = count, each
+                break
+    return found if most < total else None
+
+
 def time_format(shape: Shape) -> str | None:
     """Give the one format in which all values are moments, if there is one."""
     return TIME_FORMATS.get(shape.kind) if shape.kind is not None else None
-
-
-def folded(name: str) -> str:
-    """Give a name as DuckDB compares names: ASCII letters in any case are the same.
-
-    Example:
-        >>> folded("Élan VITAL")
-        'Élan vital'
-    """
-    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
 def is_record(shape: Shape) -> bool:

@@ -1,0 +1,280 @@
+"""Streams to rows: one transaction for each, which its last piece commits and anything else rolls back.
+
+Until then no reader sees a row of it, and what was there of its days stays: a stream that breaks off, a process that is
+killed or a full disk leave nothing behind. Several streams are written side by side, by two threads: each stream's
+rows are all inserted by the stager's, or all by the writer's, which ends it in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple, dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any, Self
+
+import duckdb
+
+from ...engage import MAX_NESTING, flatten, mend
+from ...http import utc_now
+from ..database import Database, guard_log, literal, quote, storage_errors
+from ..journal import FetchSpec
+from .pieces import EventGroup, EventPiece, EventReceipt, OddEvents
+from .schema import DAYS, STRAYS
+from .schema import ODD as COUNTED
+from .spool import Spool
+from .sql import ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_of
+
+__all__ = ["EventIngest"]
+
+_HASHES_AT_ONCE = 1_000_000
+# Of DuckDB, for rows of several streams that are not committed yet.
+_MEMORY = "300MB"
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Days, the transaction that replaces them, which of the two threads inserts into it, and what it has found."""
+
+    first: date
+    last: date
+    staged: bool
+    cursor: duckdb.DuckDBPyConnection | None = None
+    rows: int = 0
+    odd: OddEvents = field(default_factory=OddEvents)
+    problem: str | None = None
+
+    @property
+    def bounds(self) -> list[date]:
+        """From the first moment of the days to the first one behind them."""
+        return [self.first, self.end]
+
+    @property
+    def end(self) -> date:
+        """The first day behind them."""
+        return self.last + timedelta(days=1)
+
+    def run(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run a statement in the transaction."""
+        assert self.cursor is not None  # noqa: S101 - begun by whoever inserts
+        return self.cursor.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Give the transaction up, unless it is committed."""
+        if self.cursor is not None:
+            self.cursor.close()
+
+
+class EventIngest:
+    """Stores streams in one table; entered and left on the writer's thread, which calls ``commit``.
+
+    Args:
+        database: Where to write.
+        spec: What is fetched, and into which table.
+    """
+
+    def __init__(self, database: Database, spec: FetchSpec) -> None:
+        self._database = database
+        self._spec = spec
+        self._table = quote(spec.table)
+        self._streams: dict[int, _Stream] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as taken, storage_errors("make room for pieces of streams"):
+            taken.enter_context(self._database.tuning.within(_MEMORY))
+            self._spool = Spool(taken.enter_context(self._database.cursor()), self._database.file)
+            taken.callback(self._spool.close)
+            self._taken = taken.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._taken, storage_errors("give up what is not whole"):
+            for stream in self._streams.values():
+                stream.close()
+
+    def stage(self, pieces: Sequence[EventPiece]) -> EventGroup:
+        """Look at pieces, and insert those of some streams; the writer, who has less to look at, does the others."""
+        size = sum(each.size for each in pieces)
+        with storage_errors(f"store events in {self._spec.table!r}"):
+            return EventGroup(tuple(map(self._staged, pieces)), size)
+
+    def commit(self, groups: Sequence[EventGroup]) -> tuple[EventReceipt, ...]:
+        """Insert what is left, and commit the streams whose last piece is among them.
+
+        Raises:
+            StorageError: DuckDB or the disk refused.
+        """
+        with storage_errors(f"store events in {self._spec.table!r}"):
+            return tuple(self._written(piece) for group in groups for piece in group.pages)
+
+    def _staged(self, piece: EventPiece) -> EventPiece:
+        stream = self._streams.get(piece.stream)
+        if stream is None:
+            others = list(self._streams.values())  # the writer takes some out meanwhile
+            # Days that are asked for again: behind the writer, who may still have to roll back what came before.
+            again = any(each.first <= piece.last and piece.first <= each.last for each in others)
+            here = sum(each.staged for each in others)
+            stream = _Stream(piece.first, piece.last, staged=not again and 3 * here < len(others))
+            self._streams[piece.stream] = stream
+        if piece.text and stream.problem is None:
+            text, lines = _lines(piece.text)
+            file = self._spool.put(text, lines)
+            piece = replace(piece, text=b"" if file else text, file=file, lines=lines)
+        if not stream.staged:
+            return piece
+        self._insert(stream, piece)
+        return replace(piece, text=b"", file=None)
+
+    def _written(self, piece: EventPiece) -> EventReceipt:
+        stream = self._streams[piece.stream]
+        if not stream.staged:
+            self._insert(stream, piece)
+        receipt = EventReceipt(piece.stream, stream.rows, stream.problem)
+        if piece.ends and stream.problem is None:
+            self._end(stream)
+        if piece.ends or piece.broken or stream.problem:
+            stream.close()
+        if piece.ends or piece.broken:
+            del self._streams[piece.stream]
+        return receipt
+
+    def _begin(self, stream: _Stream) -> None:
+        """Open a transaction, and take away what it replaces."""
+        table, bounds = self._spec.table, stream.bounds
+        stream.cursor, days = self._database.cursor(), [table, stream.first, stream.last]
+        stream.cursor.execute("BEGIN")
+        if stream.run(f"SELECT 1 FROM {STRAYS} WHERE table_name = ? LIMIT 1", [table]):
+            self._take_strays(stream)
+        elif not stream.run(f"SELECT 1 FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ? LIMIT 1", days):
+            return
+        stream.run(f"DELETE FROM {self._table} WHERE time >= ? AND time < ?", bounds)
+        stream.run(
+            f"INSERT INTO {self._table} SELECT * EXCLUDE (table_name, day) FROM {STRAYS} "
+            "WHERE table_name = ? AND time >= ? AND time < ?", [table, *bounds],
+        )  # fmt: skip
+        stream.run(f"DELETE FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
+
+    def _take_strays(self, stream: _Stream) -> None:
+        """Take away the rows that came with these days and are of others by their times: as many of each as came."""
+        days = [self._spec.table, stream.first, stream.last]
+        stream.run(
+            f"""
+            DELETE FROM {self._table} WHERE rowid IN (
+                SELECT t.rowid FROM (
+                    SELECT rowid, hash(event, time, distinct_id, insert_id, properties) AS h,
+                           row_number() OVER (PARTITION BY h ORDER BY rowid ASC) AS n FROM {self._table}) t
+                JOIN (SELECT hash(event, time, distinct_id, insert_id, properties) AS h, count(*) AS n FROM {STRAYS}
+                      WHERE table_name = ? AND day BETWEEN ? AND ? GROUP BY ALL) s ON t.h = s.h AND t.n <= s.n)
+            """,
+            days,
+        )
+        stream.run(f"DELETE FROM {STRAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
+
+    def _insert(self, stream: _Stream, piece: EventPiece) -> None:
+        """Insert the events of a piece; of one that has other lines, too, nothing counts, and nothing that follows."""
+        if piece.broken or stream.problem is not None:
+            return
+        if stream.cursor is None:
+            self._begin(stream)
+        if piece.file is not None:
+            here = self._insert_plain(stream, rows_of(columns_of_events(literal(piece.file))), piece.lines)
+            self._spool.drop(piece.file)
+        else:
+            here = self._insert_lines(stream, piece.text, piece.lines)
+        stream.rows += here
+        if here != piece.lines:
+            stream.problem = "a line of the export is no event"
+
+    def _insert_lines(self, stream: _Stream, text: bytes, lines: int) -> int:
+        """Insert the events of some lines, made plain where they are not; say how many there are."""
+        here = self._insert_plain(stream, ROWS, lines, text)
+        if here == lines:
+            return here
+        odd = stream.run(ODD, {"text": text})
+        if not (here or odd):  # bytes that are no text: DuckDB has not looked at the lines
+            plain = b"\n".join(self._made_plain(stream, line) for line in text.split(b"\n"))
+            return self._insert_lines(stream, plain, lines)
+        plain = b"\n".join(self._made_plain(stream, *each) for each in odd)
+        return here + self._insert_plain(stream, ROWS_MADE_PLAIN, len(odd), plain)
+
+    def _insert_plain(self, stream: _Stream, rows: str, lines: int, text: bytes | None = None) -> int:
+        """Insert the plain events of some lines; say how many there are."""
+        within = outside = 0
+        given: dict[str, object] = {"first": stream.first, "end": stream.end} | ({} if text is None else {"text": text})
+        if lines:
+            ((within,),) = stream.run(
+                f"INSERT INTO {self._table} SELECT * FROM ({rows}) WHERE time >= $first AND time < $end", given
+            )
+        if within < lines:
+            ((outside,),) = stream.run(
+                f"INSERT INTO {STRAYS} SELECT $table, CASE WHEN time >= $end THEN $last::DATE ELSE $first::DATE END, * "
+                f"FROM ({rows}) WHERE time IS NULL OR time < $first OR time >= $end",
+                given | {"table": self._spec.table, "last": stream.last},
+            )
+        stream.odd.outside += outside
+        return int(within + outside)
+
+    @staticmethod
+    def _made_plain(stream: _Stream, line: bytes | str, with_other_fields: bool = False) -> bytes:
+        """Mend a line, and count what was done."""
+        odd = stream.odd
+        found = mend(line.encode() if isinstance(line, str) else line)
+        odd.replaced, odd.mended = odd.replaced + found.replaced, odd.mended + found.mended
+        # Its properties are one level down.
+        text, flattened = flatten(found.text.decode(), MAX_NESTING + 1)
+        odd.flattened, odd.with_other_fields = odd.flattened + flattened, odd.with_other_fields + with_other_fields
+        return text.encode()
+
+    def _end(self, stream: _Stream) -> None:
+        """Write the journal and commit."""
+        spec = self._spec
+        if stream.odd.outside:
+            stream.run(
+                f"INSERT INTO {self._table} SELECT * EXCLUDE (table_name, day) FROM {STRAYS} "
+                "WHERE table_name = ? AND day BETWEEN ? AND ?", [spec.table, stream.first, stream.last],
+            )  # fmt: skip
+        stream.odd.duplicates = self._duplicates(stream)
+        counts = ", ".join(f"CASE WHEN d = $5 THEN ${number} ELSE 0 END" for number in range(8, 8 + len(COUNTED)))
+        stream.run(
+            f"""
+            INSERT INTO {DAYS} SELECT $1, d::DATE, $2, $3, $4, coalesce(n, 0), $7, {counts}
+            FROM unnest(generate_series($5::TIMESTAMP, $6::TIMESTAMP - INTERVAL 1 DAY, INTERVAL 1 DAY)) u(d)
+            LEFT JOIN (SELECT date_trunc('day', time) AS d, sum(one) AS n
+                       FROM (SELECT time, 1 AS one FROM {self._table} UNION ALL  -- but those that came with other days
+                             SELECT time, -1 FROM {STRAYS} WHERE table_name = $1)
+                       WHERE time >= $5 AND time < $6 GROUP BY ALL) USING (d)
+            """,
+            [
+                spec.table,
+                spec.project_id,
+                spec.host,
+                spec.query,
+                *stream.bounds,
+                utc_now(),
+                *astuple(stream.odd),
+            ],
+        )
+        stream.run("COMMIT", [])
+        assert stream.cursor is not None  # noqa: S101 - begun above
+        guard_log(stream.cursor)
+
+    def _duplicates(self, stream: _Stream) -> int:
+        """Count the events that repeat another, some of them at a time."""
+        found, parts = 0, 1 + stream.rows // _HASHES_AT_ONCE
+        for part in range(parts if stream.rows else 0):
+            ((repeated,),) = stream.run(
+                "SELECT count(*) - count(DISTINCT h) FROM (SELECT hash(event, distinct_id, time, insert_id) AS h "
+                f"FROM {self._table} WHERE time >= ? AND time < ? AND insert_id IS NOT NULL) "
+                f"WHERE h % {parts} = {part}",
+                stream.bounds,
+            )
+            found += repeated
+        return found
+
+
+def _lines(text: bytes) -> tuple[bytes, int]:
+    """Leave out empty lines and the last line end; count the lines."""
+    if b"\n\n" in text or b"\n\r" in text or text.startswith((b"\n", b"\r")):
+        text = b"\n".join(line for line in text.split(b"\n") if line.strip())
+    text = text.rstrip()
+    return text, text.count(b"\n") + 1 if text else 0

@@ -1,0 +1,73 @@
+"""What goes to the store and what comes back: pieces of streams, groups of them, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+__all__ = ["EventGroup", "EventPiece", "EventReceipt", "OddEvents"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPiece:
+    """A piece of a stream on its way to the store.
+
+    Args:
+        stream: Number of the stream.
+        first: First of the days that it is of.
+        last: Last of them.
+        text: Whole lines.
+        ends: Whether nothing follows.
+        broken: Whether the stream broke off, so that nothing of it counts.
+        file: Where its text is, in place of that.
+        lines: How many lines the file has.
+    """
+
+    stream: int
+    first: date
+    last: date
+    text: bytes = b""
+    ends: bool = False
+    broken: bool = False
+    file: str | None = None
+    lines: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of its text."""
+        return len(self.text)
+
+
+@dataclass(slots=True)
+class OddEvents:
+    """What is counted of a request: doubles, events of other days, fields beside, and what was mended."""
+
+    duplicates: int = 0
+    outside: int = 0
+    with_other_fields: int = 0
+    replaced: int = 0
+    mended: int = 0
+    flattened: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceipt:
+    """What became of a piece; of a stream, if it was the last one.
+
+    Args:
+        stream: Number of the stream.
+        rows: Rows of the stream so far.
+        problem: Why nothing of the stream counts.
+    """
+
+    stream: int
+    rows: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventGroup:
+    """Pieces that waited together, without the texts that were inserted already."""
+
+    pages: tuple[EventPiece, ...]
+    size: int

@@ -1,0 +1,48 @@
+"""Published tables: what one must be to take a fetch, what it holds already, and what changes in it.
+
+Before anything is requested, a table's name and a fetch's spec come in, and a refusal or what has to be said goes out;
+when a fetch is published, what it changes. Called by ``publish`` and ``fetching``.
+
+===========  ================================================================================
+``terms``    what a caller allows to happen to a table
+``guards``   what a table must be to be replaced or merged into, and what replacing it loses
+``holding``  what it holds beside what is asked for: the same, a part, or something else
+``changes``  which rows come, change and go
+``versions`` the history of a table: a row for each version of a profile
+===========  ================================================================================
+"""
+
+from .changes import DIFFERING, Changes, can_be_compared, count_changes, find_changes, rows_of
+from .guards import check_target, losses
+from .holding import check_holding, is_covered
+from .terms import Allowed, IfExists, Terms
+from .versions import (
+    VERSION_COLUMNS,
+    ProfileChange,
+    check_history,
+    history_table,
+    keep_versions,
+    versions_changed,
+)
+
+__all__ = [
+    "DIFFERING",
+    "VERSION_COLUMNS",
+    "Allowed",
+    "Changes",
+    "IfExists",
+    "ProfileChange",
+    "Terms",
+    "can_be_compared",
+    "check_history",
+    "check_holding",
+    "check_target",
+    "count_changes",
+    "find_changes",
+    "history_table",
+    "is_covered",
+    "keep_versions",
+    "losses",
+    "rows_of",
+    "versions_changed",
+]

@@ -1,0 +1,175 @@
+"""A target attached for a short moment, and nothing left of it afterwards: where it is published into, or looked at.
+
+Errors of this moment may repeat what a setup file says. Its secrets are hidden before its first statement, whether they
+stand there or come from the environment. One thread of a process at a time does this: what it makes is the instance's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ...errors import ConfigurationError, UnsuitableTableError
+from ...process import ProcessLock
+from ...text import Secrets
+from ..database import only_row, quote
+from .common import Attached
+from .duckdb_file import DuckDBFile
+from .ducklake import DuckLake
+from .kind import Kind, Place
+from .postgres import Postgres
+from .target import Target
+
+__all__ = ["Attachment", "attached", "kind_of", "prepared", "reaching", "set_up"]
+
+_KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
+_SECRET = re.compile(
+    r"(?i)(?:password|passwd|secret|token|key|key_id|credentials?|connection_string)['\"]?\s*[=:,]?\s*'((?:[^']|'')*)'"
+)
+_WITHOUT_EXTENSION = (duckdb.IOException, duckdb.HTTPException, duckdb.InvalidInputException, duckdb.CatalogException)
+_hidden = Secrets()
+_TURNS = ProcessLock()
+_File = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A target that is attached.
+
+    Args:
+        cursor: Where it is: another one than that of the staging table if the caller has given a connection.
+        kind: Its kind.
+        catalog: Its name there.
+        notice: What is to be said.
+    """
+
+    cursor: duckdb.DuckDBPyConnection
+    kind: Kind
+    catalog: str
+    notice: str | None = None
+
+    def place(self, target: Target, table: str) -> Place:
+        """Say where a table is or will be."""
+        return Place(self.catalog, target.schema or self.kind.schema, table)
+
+
+def kind_of(target: Target) -> Kind:
+    """Tell the kind of a target by its beginning, or by what DuckDB says of a catalog that is attached.
+
+    Raises:
+        ConfigurationError: It is none that can be published into.
+    """
+    if target.connection is not None:
+        return _kind_of_catalog(target.connection, target.name)
+    found = _SCHEME.match(target.name)
+    if found is None:
+        return DuckDBFile()
+    if (kind := _KINDS.get(found[1].lower())) is None:
+        raise ConfigurationError(
+            f"{target.name!r} is no target: give the path of a DuckDB file, 'ducklake:...' or 'postgres:...'. What "
+            "else DuckDB attaches goes by a connection of yours: mixpanel_duckdb.Target(connection=..., catalog=...)."
+        )
+    return kind()
+
+
+def _kind_of_catalog(connection: duckdb.DuckDBPyConnection, catalog: str) -> Kind:
+    with connection.cursor() as cursor:
+        row = only_row(cursor, "SELECT type FROM duckdb_databases() WHERE database_name = ?", [catalog])
+    if row is None:
+        raise ConfigurationError(f"No database {catalog!r} is attached to the connection of the target.")
+    return _KINDS.get(row[0], Attached)()
+
+
+@contextmanager
+def attached(cursor: duckdb.DuckDBPyConnection, target: Target, *, writing: bool) -> Iterator[Attachment]:
+    """Attach a target, or find it where the caller has it.
+
+    Args:
+        cursor: To the database of the staging table.
+        target: The target.
+        writing: Whether it is to be written, or only looked at, as it is.
+    """
+    kind = kind_of(target)
+    if target.connection is not None:
+        with target.connection.cursor() as own:
+            yield Attachment(own, kind, target.name)
+        return
+    alias = f"_mixpanel_target_{uuid.uuid4().hex[:8]}"
+    with (
+        prepared(cursor, target.setup, target.name, kind.extensions),
+        kind.attached(cursor, target, alias, writing=writing) as said,
+    ):
+        row = only_row(cursor, "SELECT type FROM duckdb_databases() WHERE database_name = ?", [alias])
+        if row is None or row[0] != kind.type:
+            found = row[0] if row else "nothing"
+            raise UnsuitableTableError(f"The target is a {found!r} to DuckDB, not {kind.type!r}.")
+        yield Attachment(cursor, kind, alias, said)
+
+
+@contextmanager
+def reaching(cursor: duckdb.DuckDBPyConnection, place: str, setup: _File | None) -> Iterator[None]:
+    """Surround a moment in which files of object storage are written."""
+    with prepared(cursor, setup, place, ("httpfs",)):
+        yield
+
+
+def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
+    """Run a setup file.
+
+    Raises:
+        ConfigurationError: It cannot be read, or DuckDB refuses it.
+    """
+    if setup is None:
+        return
+    try:
+        text = Path(setup).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(f"The setup file {os.fspath(setup)!r} cannot be read: {reason}.") from None
+    _hidden.hide(*(word.replace("''", "'") for word in _SECRET.findall(text)))
+    try:
+        cursor.execute(text)
+    except duckdb.Error as error:
+        said = str(error).strip().split("\n", 1)[0]
+    else:
+        return
+    # Outside of the block above: an error that had DuckDB's behind it would show what that repeats of the file.
+    raise ConfigurationError(f"The setup file {os.fspath(setup)!r} was refused: {said}")
+
+
+@contextmanager
+def prepared(
+    cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Iterable[str]
+) -> Iterator[None]:
+    """Surround a moment: secrets that were made for it go again, and a missing extension is one sentence."""
+    with _TURNS.lock:
+        _hidden.hide(*filter(None, [os.environ.get("PGPASSWORD")]))
+        before = _secrets(cursor)
+        try:
+            set_up(cursor, setup)
+            yield
+        except _WITHOUT_EXTENSION as error:
+            if "extension" not in str(error).lower():
+                raise
+            said = str(error).split("\n", 1)[0]
+            raise ConfigurationError(
+                f"DuckDB {duckdb.__version__} cannot load an extension that {name.partition(':')[0]} needs "
+                f"({', '.join(extensions)}): {said}. Where there is a network, run INSTALL once; else install the "
+                "packages duckdb-extension-... of the same version and LOAD their files in --setup FILE.sql."
+            ) from None
+        finally:
+            for secret in _secrets(cursor) - before:
+                with suppress(duckdb.Error):
+                    cursor.execute(f"DROP TEMPORARY SECRET IF EXISTS {quote(secret)}")
+
+
+def _secrets(cursor: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in cursor.execute("SELECT name FROM duckdb_secrets() WHERE NOT persistent").fetchall()}

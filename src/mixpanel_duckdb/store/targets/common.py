@@ -1,0 +1,176 @@
+"""What engines have in common that keep comments and rows as DuckDB does, and what is told apart among what differs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import ClassVar, NamedTuple
+
+import duckdb
+
+from ..database import COLUMNS, is_named, literal, only_row
+from ..tables import DIFFERING, rows_of
+from .kind import Place
+from .target import Target
+
+__all__ = ["POLL", "Attached", "detach", "differing", "is_in_use", "rewrite"]
+
+POLL = 0.2
+# An id of one row at most, before and now: the usual one, for which there are cheaper statements.
+_ALONE = "id IS NOT NULL AND rows_before < 2 AND rows_now < 2"
+_IN_USE = ("lock on file", "database is locked")
+
+
+class Attached:
+    """What engines have in common that keep comments and rows as DuckDB does; for DuckDB itself that is all.
+
+    A database that another process has attached is waited for.
+    """
+
+    type: ClassVar[str] = "duckdb"
+    schema: ClassVar[str] = "main"
+    extensions: ClassVar[tuple[str, ...]] = ()
+    is_made_by_attaching: ClassVar[bool] = True
+
+    def statement(self, target: Target, alias: str, *, read_only: bool) -> str:
+        """Write the statement that attaches a target."""
+        raise NotImplementedError
+
+    def exists(self, _: Target) -> bool:
+        """Whether there is anything to be checked: what is attached is made, or must be there."""
+        return True
+
+    @contextmanager
+    def attached(
+        self, cursor: duckdb.DuckDBPyConnection, target: Target, alias: str, *, writing: bool
+    ) -> Iterator[str | None]:
+        """Attach it, and detach it again."""
+        self.attach(cursor, self.statement(target, alias, read_only=not writing), target.lock_wait)
+        try:
+            yield None
+        finally:
+            detach(cursor, alias)
+
+    def attach(self, cursor: duckdb.DuckDBPyConnection, statement: str, seconds: float) -> None:
+        """Attach it as soon as it can be had, within some seconds."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                cursor.execute(statement)
+            except duckdb.Error as error:
+                if not is_in_use(error) or time.monotonic() > deadline:
+                    raise
+                threading.Event().wait(POLL)
+            else:
+                return
+
+    def lock(self, cursor: duckdb.DuckDBPyConnection, place: Place, _: float) -> None:
+        """Do nothing: whoever commits a comment later than somebody else, fails."""
+
+    def is_conflict(self, error: duckdb.Error) -> bool:
+        """Whether another transaction was first."""
+        return isinstance(error, duckdb.TransactionException) or "conflict" in str(error).lower()
+
+    def columns(self, cursor: duckdb.DuckDBPyConnection, place: Place) -> dict[str, str]:
+        """Give the columns of a table with their types, none if it is not there; for a view, one without a name."""
+        where = f"WHERE database_name = $1 AND schema_name = $2 AND {is_named('{}_name', '$3')}"
+        key = [place.catalog, place.schema, place.table]
+        if only_row(cursor, f"SELECT 1 FROM duckdb_views() {where.replace('{}', 'view')}", key):
+            return {"": "view"}
+        rows = cursor.execute(
+            f"SELECT column_name, data_type FROM duckdb_columns() {where.replace('{}', 'table')} "
+            "ORDER BY column_index ASC",
+            key,
+        ).fetchall()
+        return dict(rows)
+
+    def comment(self, cursor: duckdb.DuckDBPyConnection, place: Place) -> str | None:
+        """Read the comment on a table or view."""
+        kinds = (
+            f"SELECT comment FROM duckdb_{kind}s() WHERE database_name = $1 AND schema_name = $2 AND "
+            f"{is_named(f'{kind}_name', '$3')}"
+            for kind in ("table", "view")
+        )
+        row = only_row(cursor, " UNION ALL ".join(kinds), [place.catalog, place.schema, place.table])
+        return row[0] if row else None
+
+    def set_comment(self, cursor: duckdb.DuckDBPyConnection, place: Place, text: str) -> None:
+        """Write that on a table."""
+        cursor.execute(f"COMMENT ON TABLE {place.sql} IS {literal(text)}")
+
+    def incoming(self, staging: str) -> str:
+        """Write the query for the staged rows."""
+        return f"SELECT distinct_id, properties, last_seen FROM {staging}"
+
+    def replaced_characters(self, _: duckdb.DuckDBPyConnection, __: str) -> int:
+        """Count none: these engines hold what DuckDB holds."""
+        return 0
+
+    def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
+        """Update what changed, insert what is new, delete what is gone: a change feed then names just these."""
+        come, go, several, nameless = differing(cursor)
+        if come:
+            cursor.execute(
+                f"MERGE INTO {place.sql} AS old USING (SELECT * FROM ({incoming}) WHERE encode(distinct_id) IN "
+                f"(SELECT id FROM {DIFFERING} WHERE differs AND {_ALONE} AND rows_now = 1)) AS new "
+                "ON encode(old.distinct_id) = encode(new.distinct_id) "
+                "WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen "
+                "WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen) "
+                "VALUES (new.distinct_id, new.properties, new.last_seen)"
+            )
+        if go:
+            cursor.execute(
+                f"DELETE FROM {place.sql} WHERE encode(distinct_id) IN "
+                f"(SELECT id FROM {DIFFERING} WHERE differs AND {_ALONE} AND rows_now = 0)"
+            )
+        for many, rows in zip((several, nameless), rows_of(f"differs AND NOT ({_ALONE})"), strict=True):
+            if many:
+                rewrite(cursor, place, incoming, rows)
+
+    def set_view(self, cursor: duckdb.DuckDBPyConnection, place: Place, query: str, comment: str) -> None:
+        """Make the view; its tables are found where it is, whatever the catalog is called elsewhere."""
+        cursor.execute(f"CREATE OR REPLACE VIEW {place.sql} AS {query}")
+        cursor.execute(f"COMMENT ON VIEW {place.sql} IS {literal(comment)}")
+
+
+class Differing(NamedTuple):
+    """How many ids have one row at most and come or change, or go; how many have several; how many rows have none."""
+
+    come: int
+    go: int
+    several: int
+    nameless: int
+
+
+def differing(cursor: duckdb.DuckDBPyConnection) -> Differing:
+    """Tell apart what ``find_changes`` has found to differ."""
+    row = only_row(
+        cursor,
+        f"SELECT count(*) FILTER ({_ALONE} AND rows_now = 1), count(*) FILTER ({_ALONE} AND rows_now = 0), "
+        f"count(*) FILTER (id IS NOT NULL AND NOT ({_ALONE})), count(*) FILTER (id IS NULL) "
+        f"FROM {DIFFERING} WHERE differs",
+    )
+    assert row is not None  # noqa: S101 - an aggregate without groups has one row
+    return Differing(*row)
+
+
+def rewrite(cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str, rows: str) -> None:
+    """Delete rows, and insert those that take their place."""
+    columns = ", ".join(COLUMNS)
+    cursor.execute(f"DELETE FROM {place.sql} WHERE {rows}")
+    cursor.execute(f"INSERT INTO {place.sql} ({columns}) SELECT {columns} FROM ({incoming}) WHERE {rows}")
+
+
+def is_in_use(error: duckdb.Error) -> bool:
+    """Whether another process has a file open, so that it may be had later."""
+    return any(words in str(error).lower() for words in _IN_USE)
+
+
+def detach(cursor: duckdb.DuckDBPyConnection, alias: str) -> None:
+    """Leave nothing behind, whatever has happened."""
+    with suppress(duckdb.Error):
+        cursor.execute("ROLLBACK")
+    with suppress(duckdb.Error):
+        cursor.execute(f"DETACH {alias}")

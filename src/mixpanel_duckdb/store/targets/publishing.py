@@ -1,0 +1,271 @@
+"""Check, publish, read back: what is the same for every kind of target.
+
+A target's transaction comes first, the journal's second. Between the two a run may be killed: the next one finds the id
+of its own fetch in the table's comment, and has nothing left to do.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import duckdb
+
+from ...errors import QueryError, TableExistsError, UnsuitableTableError
+from ..database import COLUMNS, Tuning, atomic, only_row, quote, storage_errors
+from ..journal import FetchSpec
+from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, find_changes, is_covered
+from .attached import Attachment, attached, kind_of, prepared, set_up
+from .kind import Kind, Place
+from .marker import Marker
+from .staged import are_one, within_reach
+from .target import Target
+from .union_view import check_view, make_view
+
+__all__ = [
+    "Published",
+    "again_and_again",
+    "check_into",
+    "check_writable",
+    "publish_into",
+    "reader_of",
+    "refuse_itself",
+]
+
+_Outcome = TypeVar("_Outcome")
+
+_COLUMNS = ", ".join(COLUMNS)
+# What DuckDB calls a column of this kind in an engine that has no such type.
+_ALSO = {"properties": {"JSON", "VARCHAR"}}
+_WORTH_KEEPING = 1000
+# Transactions that are begun before a publish that others keep conflicting with is left to the next run.
+_TRIES = 8
+# Of DuckDB. A lake's writer and its reader hold a row group of 122,880 rows: with profiles of 1 KB, the first has to
+# have 320 MB and the second 230.
+_TO_MAKE, _TO_CHANGE = "400MB", "250MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a publish.
+
+    Args:
+        changes: What it changed.
+        shrinks_from: Rows of the table that it was held back from replacing by fewer than half of them.
+        replaced_characters: Characters that the target cannot hold.
+        notices: What is to be said.
+    """
+
+    changes: Changes = field(default_factory=Changes)
+    shrinks_from: int | None = None
+    replaced_characters: int = 0
+    notices: tuple[str, ...] = ()
+
+
+def check_into(
+    cursor: duckdb.DuckDBPyConnection, target: Target, spec: FetchSpec, terms: Terms, going_on: str | None
+) -> str | None:
+    """Refuse, before anything is requested, what could not be published at the end, or should not be.
+
+    Args:
+        cursor: To the database of the staging table, with no transaction open.
+        target: Where to publish.
+        spec: What is fetched.
+        terms: What may happen to an existing table.
+        going_on: The unfinished fetch that is gone on with: it may have been published already.
+
+    Returns:
+        What is to be said before anything is requested.
+
+    Raises:
+        TableExistsError: The table exists and is to be left alone.
+        UnsuitableTableError: It is no table of profiles, somebody else's, or holds something else.
+        ConfigurationError: The target cannot be attached as it is named.
+        DuckDB's own errors: It cannot be reached.
+    """
+    kind = kind_of(target)
+    if not kind.exists(target):
+        with prepared(cursor, target.setup, target.name, kind.extensions):
+            return None
+    with attached(cursor, target, writing=kind.is_made_by_attaching) as site:
+        refuse_itself(cursor, site)
+        check_writable(site, target)
+        if target.union_view is not None:
+            check_view(site.cursor, site.kind, site.place(target, target.union_view))
+        return _check(site.cursor, site.kind, site.place(target, spec.table), spec, terms, going_on)
+
+
+def publish_into(
+    cursor: duckdb.DuckDBPyConnection,
+    target: Target,
+    spec: FetchSpec,
+    terms: Terms,
+    fetch_id: str,
+    staging: str,
+    tuning: Tuning,
+) -> Published:
+    """Make the staged rows the table of a target, in one transaction of its own.
+
+    Args:
+        cursor: To the database of the staging table, with no transaction open.
+        target: Where to publish.
+        spec: What was fetched.
+        terms: What may happen to an existing table.
+        fetch_id: The fetch.
+        staging: Its staging table, for statements.
+        tuning: Of the database.
+    """
+    with attached(cursor, target, writing=True) as site, within_reach(cursor, site.cursor, staging) as rows:
+        publish = _Publish(site, site.place(target, spec.table), spec, terms, fetch_id, rows, target.lock_wait, tuning)
+        outcome = again_and_again(site, publish.once)
+        if target.union_view is not None and outcome.shrinks_from is None:
+            view = site.place(target, target.union_view)
+            again_and_again(site, lambda: make_view(site.cursor, site.kind, view))
+        return outcome
+
+
+def again_and_again(site: Attachment, work: Callable[[], _Outcome]) -> _Outcome:
+    """Do it, and again when others were first, but not for ever."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return work()
+        except duckdb.Error as error:
+            if not left or not site.kind.is_conflict(error):
+                raise
+            threading.Event().wait(random.uniform(0.1, 1.0))  # noqa: S311 - so that two do not meet again
+    raise AssertionError("unreachable")
+
+
+def reader_of(target: Target) -> Callable[[], duckdb.DuckDBPyConnection]:
+    """Give a way to connect to a target, for reading what was published."""
+    return partial(_connect, target)
+
+
+def _connect(target: Target) -> duckdb.DuckDBPyConnection:
+    kind = kind_of(target)
+    with storage_errors(f"read {target.name}"):
+        if target.connection is not None:
+            cursor, catalog = target.connection.cursor(), quote(target.name)
+        else:
+            cursor, catalog = duckdb.connect(), "target"
+            set_up(cursor, target.setup)
+            cursor.execute(kind.statement(target, catalog, read_only=True))
+        cursor.execute(f"USE {catalog}.{quote(target.schema or kind.schema)}")
+    return cursor
+
+
+def refuse_itself(cursor: duckdb.DuckDBPyConnection, site: Attachment) -> None:
+    """Refuse a target that is the database of the rows."""
+    row = only_row(cursor, "SELECT current_database()")
+    if row == (site.catalog,) and are_one(cursor, site.cursor):
+        raise QueryError(f"The target {site.catalog!r} is the database itself; leave it out.")
+
+
+def check_writable(site: Attachment, target: Target) -> None:
+    """Refuse a target that can only be read."""
+    row = only_row(site.cursor, "SELECT readonly FROM duckdb_databases() WHERE database_name = ?", [site.catalog])
+    if row and row[0] and (target.connection is not None or site.kind.is_made_by_attaching):
+        raise UnsuitableTableError("The target can only be read; --into needs one that can be written.")
+
+
+def _check(
+    cursor: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    place: Place,
+    spec: FetchSpec,
+    terms: Terms,
+    going_on: str | None,
+) -> str | None:
+    if not (columns := kind.columns(cursor, place)):
+        return None
+    comment = kind.comment(cursor, place)
+    marker = Marker.of(comment, spec.table)
+    if marker and marker.fetch_id == going_on:
+        return None
+    if terms.if_exists == "error":
+        raise TableExistsError(spec.table)
+    named = f"{spec.table!r} of the target"
+    if comment and marker is None:
+        raise UnsuitableTableError(
+            f"{named} has a comment that is not this package's, which would be lost: it marks what was published. "
+            "Remove it, or choose another table."
+        )
+    if list(columns) != list(COLUMNS) or any(
+        kind_ not in _ALSO.get(name, {COLUMNS[name]}) for name, kind_ in columns.items()
+    ):
+        wanted = ", ".join(f"{name} {each}" for name, each in COLUMNS.items())
+        raise UnsuitableTableError(f"{named} is a view, or its columns are not ({wanted}). Choose another table.")
+    return check_holding(marker.holds if marker else (), spec, terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Publish:
+    """One publish, which may take several tries."""
+
+    site: Attachment
+    place: Place
+    spec: FetchSpec
+    terms: Terms
+    fetch_id: str
+    staging: str
+    lock_wait: float
+    tuning: Tuning
+
+    def once(self) -> Published:
+        """Try it, in a transaction."""
+        cursor, kind, place = self.site.cursor, self.site.kind, self.place
+        there = bool(kind.columns(cursor, place))  # not in the transaction, since locking comes first there
+        with self.tuning.within(_TO_CHANGE if there else _TO_MAKE), atomic(cursor):
+            if there:
+                kind.lock(cursor, place, self.lock_wait)
+            outcome = self._replaced_or_merged() if kind.columns(cursor, place) else self._made()
+            cursor.execute(f"DROP TABLE IF EXISTS {DIFFERING}")
+            return outcome
+
+    def _made(self) -> Published:
+        cursor, place = self.site.cursor, self.place
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(place.catalog)}.{quote(place.schema)}")
+        cursor.execute(f"CREATE TABLE {place.sql} AS SELECT {_COLUMNS} FROM ({self.site.kind.incoming(self.staging)})")
+        return self._marked((self.spec,), Changes(_count(cursor, place.sql), 0, 0, 0), ())
+
+    def _replaced_or_merged(self) -> Published:
+        cursor, kind, place, terms = self.site.cursor, self.site.kind, self.place, self.terms
+        marker = Marker.of(kind.comment(cursor, place), self.spec.table)
+        if marker and marker.fetch_id == self.fetch_id:
+            return Published(marker.changes)
+        notice = _check(cursor, kind, place, self.spec, terms, None)
+        if (many := self._would_shrink()) is not None:
+            return Published(shrinks_from=many)
+        incoming = kind.incoming(self.staging)
+        find_changes(cursor, place.sql, f"({incoming})", merging=terms.merging, between=self.tuning.give_memory_back)
+        changes = count_changes(cursor, place.sql, f"({incoming})")
+        kind.exchange(cursor, place, incoming)
+        holds: tuple[FetchSpec, ...] = (self.spec,)
+        if terms.merging:
+            before = marker.holds if marker else ()
+            holds = before if is_covered(before, self.spec) else (*before, self.spec)
+        return self._marked(holds, changes, (notice,) if notice else ())
+
+    def _marked(self, holds: tuple[FetchSpec, ...], changes: Changes, notices: tuple[str, ...]) -> Published:
+        kind = self.site.kind
+        if replaced := kind.replaced_characters(self.site.cursor, self.staging):
+            notices += (f"{replaced:,} NUL characters, which the target cannot hold, are U+FFFD there.",)
+        kind.set_comment(self.site.cursor, self.place, Marker(self.fetch_id, holds, changes).text)
+        if self.site.notice:
+            notices += (self.site.notice,)
+        return Published(changes, None, replaced, notices)
+
+    def _would_shrink(self) -> int | None:
+        if self.terms.allow_shrink or self.terms.merging:
+            return None
+        rows = _count(self.site.cursor, self.place.sql)
+        return rows if rows >= _WORTH_KEEPING and 2 * _count(self.site.cursor, self.staging) < rows else None
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, rows: str) -> int:
+    row = only_row(cursor, f"SELECT count(*) FROM {rows}")
+    return int(row[0]) if row else 0
