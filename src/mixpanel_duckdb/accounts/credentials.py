@@ -8,6 +8,7 @@ Credentials are read once and become HTTP headers in one place. Nothing here pri
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -18,8 +19,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
 from ..errors import ConfigurationError, CredentialsError
+from .headless_config import stored_accounts
 
-__all__ = ["Credentials", "Signer", "is_loopback", "resolve_base_url"]
+__all__ = ["Credentials", "Signer", "is_loopback", "resolve_base_url", "resolve_export_url"]
 
 Region = Literal["us", "eu", "in"]
 
@@ -28,6 +30,12 @@ HOSTS: dict[Region, str] = {
     "us": "https://mixpanel.com",
     "eu": "https://eu.mixpanel.com",
     "in": "https://in.mixpanel.com",
+}
+# Raw events come from hosts of their own (export.openapi.yaml there).
+_EXPORT_HOSTS = {
+    HOSTS["us"]: "https://data.mixpanel.com",
+    HOSTS["eu"]: "https://data-eu.mixpanel.com",
+    HOSTS["in"]: "https://data-in.mixpanel.com",
 }
 _VARIABLES = ("MP_USERNAME", "MP_SECRET", "MP_OAUTH_TOKEN", "MP_PROJECT_ID", "MP_REGION", "MP_WORKSPACE_ID")
 
@@ -48,6 +56,10 @@ class Signer(Protocol):
     @property
     def region(self) -> Region:
         """Where the project's data lives."""
+
+    @property
+    def account(self) -> str:
+        """Tells the accounts of a project apart, and nothing else of them: one may see less than another."""
 
     def authorization(self) -> str:
         """Give the value of the ``Authorization`` header for one request."""
@@ -79,7 +91,9 @@ class Credentials(BaseModel):
 project_id='42', region='us', workspace_id=None)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True
+    )
 
     renews: ClassVar[bool] = False
 
@@ -149,6 +163,7 @@ project_id='42', region='us', workspace_id=None)
             raise CredentialsError(
                 f"Set {', '.join(missing)} in the environment (a service account needs MP_USERNAME, MP_SECRET and "
                 "MP_PROJECT_ID; a token MP_OAUTH_TOKEN and MP_PROJECT_ID)."
+                f"{stored_accounts() if environ is None else ''}"
             )
         region = (env.get("MP_REGION") or "us").lower()
         if region not in HOSTS:
@@ -161,6 +176,11 @@ project_id='42', region='us', workspace_id=None)
             region=region,
             workspace_id=env.get("MP_WORKSPACE_ID") or None,
         )
+
+    @property
+    def account(self) -> str:
+        """Tells the accounts of a project apart, and nothing else of them: one may see less than another."""
+        return account_of(self.username or (self.token.get_secret_value() if self.token else ""))
 
     def authorization(self) -> str:
         """Give the value of the ``Authorization`` header: a secret, for the client only."""
@@ -176,10 +196,18 @@ project_id='42', region='us', workspace_id=None)
 
     def scope(self) -> dict[str, str]:
         """Give the URL parameters that say which project, and which Data View, is read."""
-        scope = {"project_id": self.project_id}
-        if self.workspace_id:
-            scope["workspace_id"] = self.workspace_id
-        return scope
+        view = {"workspace_id": self.workspace_id} if self.workspace_id else {}
+        return {"project_id": self.project_id, **view}
+
+
+def account_of(name: str) -> str:
+    """Give a name that can be stored: the same for the same account, and no way back to what it is made of.
+
+    Example:
+        >>> account_of("me.123.mp-service-account") == account_of("me.123.mp-service-account")
+        True
+    """
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def resolve_base_url(
@@ -223,6 +251,29 @@ def resolve_base_url(
             "loopback address, or allow_http=True (--allow-http) if the network in between is yours."
         )
     return chosen.rstrip("/")
+
+
+def resolve_export_url(
+    base_url: str | None,
+    region: str,
+    *,
+    allow_http: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> str:
+    """Find the host that raw events come from: ``MP_EXPORT_BASE_URL`` names it, or what :func:`resolve_base_url` finds.
+
+    Raises:
+        ConfigurationError: As for :func:`resolve_base_url`.
+
+    Example:
+        >>> resolve_export_url(None, "eu", environ={})
+        'https://data-eu.mixpanel.com'
+        >>> resolve_export_url("http://127.0.0.1:8080", "us")
+        'http://127.0.0.1:8080'
+    """
+    env = os.environ if environ is None else environ
+    found = resolve_base_url(base_url or env.get("MP_EXPORT_BASE_URL"), region, allow_http=allow_http, environ=env)
+    return _EXPORT_HOSTS.get(found, found)
 
 
 def _parts(url: str) -> SplitResult | None:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from ..errors import ConnectionFailedError, CredentialsError, MixpanelError
 from ..process import ProcessLock
-from .credentials import HOSTS, Credentials, Region, Signer
+from .credentials import HOSTS, Credentials, Region, Signer, account_of
 from .headless_sdk import SDK, details_of, imported, incompatible, needed, sentence
 
 __all__ = ["AnyCredentials", "HeadlessSession", "HeadlessWorkspace", "signer_for"]
@@ -105,13 +105,16 @@ class HeadlessSigner:
 
     def __init__(self, session: Any) -> None:
         self._header = needed(session, "auth_header")
-        self.project_id = str(needed(session, "project_id"))
+        self.project_id: str = str(needed(session, "project_id"))
         region = needed(session, "region")
         if region not in HOSTS:
             raise incompatible(f"the region {region!r} is none of {', '.join(HOSTS)}")
         self.region = cast("Region", region)
+        # Its name stays when its tokens are renewed; without one, one account is not told from another.
+        name = getattr(getattr(session, "account", None), "name", "")
+        self.account: str = account_of(str(name)) if name else ""
         view = needed(session, "workspace_id")
-        self.workspace_id = None if view is None else str(view)
+        self.workspace_id: str | None = None if view is None else str(view)
         self._headers = {
             str(name): str(value) for name, value in needed(session, "headers").items() if name.lower() not in _OURS
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module, metadata
 from typing import Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, MissingExtraError
 
 __all__ = ["SDK", "SUPPORTED", "details_of", "imported", "incompatible", "needed", "sentence"]
 
@@ -47,7 +47,7 @@ def imported(module: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != SDK:
             raise incompatible(f"no module {error.name}") from None
-        raise ConfigurationError(f"Accounts of mixpanel-headless need that package: {_INSTALL}") from None
+        raise MissingExtraError(f"Accounts of mixpanel-headless need that package: {_INSTALL}") from None
     except ImportError as error:
         raise incompatible(f"it cannot be imported ({error})") from None
     except AttributeError:

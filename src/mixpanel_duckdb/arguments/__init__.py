@@ -3,13 +3,15 @@
 The arguments of a public call come in; nothing goes out but the error that says in one sentence what was given and what
 it must be. Called by every room that has public calls. Filters have rules of their own, in ``ProfileQuery``.
 
-=========  ==============================================================
-``kinds``  kinds of values: a flag, seconds, a name, something with methods
-``rules``  which kind each argument is
-=========  ==============================================================
+=============  ==============================================================
+``kinds``      kinds of values: a flag, seconds, a name, something with methods
+``tolerance``  a number of profiles, or a share
+``rules``      which kind each argument is
+=============  ==============================================================
 """
 
-from .kinds import PATH, refusal
+from .kinds import PATH, refusal, whole
 from .rules import RULES, check
+from .tolerance import tolerates
 
-__all__ = ["PATH", "RULES", "check", "refusal"]
+__all__ = ["PATH", "RULES", "check", "refusal", "tolerates", "whole"]

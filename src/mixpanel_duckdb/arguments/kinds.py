@@ -6,13 +6,26 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from inspect import iscoroutinefunction
 from numbers import Integral, Real
 from reprlib import Repr
 
 from ..errors import MixpanelError, QueryError
 
-__all__ = ["FLAG", "FUNCTION", "NAME", "PATH", "Kind", "one_of", "refusal", "seconds", "whole", "with_methods"]
+__all__ = [
+    "FLAG",
+    "FUNCTION",
+    "MOMENT",
+    "NAME",
+    "PATH",
+    "Kind",
+    "one_of",
+    "refusal",
+    "seconds",
+    "whole",
+    "with_methods",
+]
 
 _shown = Repr()
 _shown.maxstring = _shown.maxother = 60
@@ -62,6 +75,16 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str | os.PathLike) and isinstance(path := os.fspath(value), str) and "\0" not in path
 
 
+def _is_moment(value: object) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, datetime)
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _number(value: object) -> float:
     """A number, however large; what is none is not a number either."""
     if not isinstance(value, Real) or isinstance(value, bool):
@@ -75,6 +98,7 @@ def _number(value: object) -> float:
 FLAG = Kind("True or False", lambda value: isinstance(value, bool))
 NAME = Kind("a text", _is_text)
 PATH = Kind("a path, as text or os.PathLike", _is_path)
+MOMENT = Kind("a datetime, or a text such as '2026-01-31T08:00:00+01:00'", _is_moment)
 FUNCTION = Kind("a plain function, not a coroutine", lambda value: callable(value) and not iscoroutinefunction(value))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from ..errors import ConfigurationError
-from .kinds import FLAG, FUNCTION, NAME, PATH, Kind, one_of, refusal, seconds, whole, with_methods
+from .kinds import FLAG, FUNCTION, MOMENT, NAME, PATH, Kind, one_of, refusal, seconds, whole, with_methods
+from .tolerance import TOLERANCE
 
 __all__ = ["RULES", "check"]
 
@@ -19,14 +20,34 @@ _OF_A_CALL = {
     "fetch_id": NAME.or_none(),
     "file": PATH,
     "path": PATH,
+    "partition_by": Kind(
+        "a list of names of columns",
+        lambda value: isinstance(value, list | tuple) and bool(value) and all(map(NAME.fits, value)),
+    ).or_none(),
+    "setup": PATH.or_none(),
     "format": one_of("parquet", "csv", "ndjson").or_none(),
     "if_exists": one_of("error", "replace", "merge"),
+    "allow_other": FLAG,
+    "allow_shrink": FLAG,
+    "tolerance": TOLERANCE,
+    "keep_history": FLAG,
+    "since": MOMENT.or_none(),
     "parallel": FLAG,
     "resume": FLAG,
     "replace": FLAG,
+    "read_only": FLAG,
     "materialize": FLAG,
     "keep_properties": FLAG,
+    "event": NAME.or_none(),
+    "mostly": seconds(most=1, what="a number").or_none(),
+    "min_coverage": seconds(most=1, what="a number"),
+    "refetch": FLAG,
+    "days_per_request": whole(1).or_none(),
+    "refresh_days": whole(0),
     "resume_max_age": seconds().or_none(),
+    "older_than": seconds().or_none(),
+    "max_age": seconds().or_none(),
+    "complete": FLAG,
     "rate_limit_wait": seconds().or_none(),
     "max_workers": whole(1, 5).or_none(),
     "on_batch_complete": FUNCTION.or_none(),
@@ -34,9 +55,8 @@ _OF_A_CALL = {
         "an object with the methods of FetchObserver", "planned", "page_done", "waiting", "notice", "ticked"
     ).or_none(),
     "progress": Kind("'auto', True or False", lambda value: FLAG.fits(value) or one_of("auto").fits(value)).or_none(),
-    "client": with_methods(
-        "a MixpanelClient, or an object with a method query_engage_page", "query_engage_page"
-    ).or_none(),
+    "stop": with_methods("a threading.Event", "is_set").or_none(),
+    "client": with_methods("a MixpanelClient, or an object with a method query_engage_page", "query_engage_page"),
     "store": with_methods("a ProfileStore", "begin", "publish", "leave"),
     "page": whole(0),
     "session_id": NAME.or_none(),
@@ -66,13 +86,13 @@ RULES: Final[Mapping[str, Kind]] = _OF_A_CALL | {
 }
 
 
-def check(arguments: Mapping[str, object], *, but: Collection[str] = (), required: Collection[str] = ()) -> None:
+def check(arguments: Mapping[str, object], *, but: Collection[str] = (), optional: Collection[str] = ()) -> None:
     """Refuse the first argument that is not what its name says it must be.
 
     Args:
         arguments: Values by name: ``locals()``, as the first statement of a call.
         but: Names of those that are checked elsewhere.
-        required: Names of those that this call cannot do without, though others can.
+        optional: Names of those that this call can do without, though others cannot.
 
     Raises:
         QueryError: Names the argument, what was given and what it must be.
@@ -87,6 +107,6 @@ def check(arguments: Mapping[str, object], *, but: Collection[str] = (), require
     for name, value in arguments.items():
         if name in but:
             continue
-        kind, optional = RULES[name], RULES[name].optional and name not in required
-        if not (value is None and optional) and not kind.fits(value):
-            raise refusal(name, value, f"{kind.must}, or None" if optional else kind.must, kind.error)
+        kind = RULES[name].or_none() if name in optional else RULES[name]
+        if not (value is None and kind.optional) and not kind.fits(value):
+            raise refusal(name, value, f"{kind.must}, or None" if kind.optional else kind.must, kind.error)

@@ -26,19 +26,25 @@ class Announcement:
 
     Args:
         session_id: Sent with each page.
-        total: Profiles in all.
+        total: Profiles in all; the query's limit, if that is less.
         page_size: Profiles a page.
         first_numbers: What the server may call page 0: 0, or 1 if it counts from there.
+        limit: The query's. A server may stop there, stop there on each page, or not know it.
     """
 
     session_id: str | None
     total: int
     page_size: int
     first_numbers: tuple[int, ...] = (0,)
+    limit: int | None = None
 
     @classmethod
-    def opened_by(cls, first: EngagePage) -> Self:
+    def opened_by(cls, first: EngagePage, limit: int | None = None) -> Self:
         """Read it from page 0.
+
+        Args:
+            first: Page 0.
+            limit: The query's.
 
         Raises:
             UnreadableAnswerError: It has no total, or one that cannot be.
@@ -55,11 +61,12 @@ class Announcement:
                 f"Page 0: {problem}, so nothing could prove the result complete; nothing was kept of it.", page=0
             )
         size = first.page_size or first.row_count() or 1
-        pages = page_count(first.total, size)
+        total = _within(limit, first.total)
+        pages = page_count(total, size)
         if pages > MOST_PAGES:
             problem = f"the server's total is {first.total:,}, or {pages:,} pages of {size:,}, which cannot be"
             raise UnreadableAnswerError(f"Page 0: {problem}; nothing was kept of it.", page=0)
-        return cls(first.session_id, first.total, size, (1,) if first.page == 1 else (0,))
+        return cls(first.session_id, total, size, (1,) if first.page == 1 else (0,), limit)
 
     @property
     def pages(self) -> int:
@@ -75,6 +82,10 @@ class Announcement:
         """
         return max(0, min(self.page_size, self.total - index * self.page_size))
 
+    def cuts(self, index: int) -> bool:
+        """Say whether the limit ends the result on this page: rows beyond those expected are then not wanted."""
+        return self.total == self.limit and index == self.pages - 1
+
     def is_another(self, page: EngagePage) -> bool:
         """Say whether the page bears another page's number."""
         return page.page is not None and page.page - page.index not in self.first_numbers
@@ -83,11 +94,19 @@ class Announcement:
         """Say what the fields around the rows contradict, if anything."""
         if self.is_another(page):
             return f"the server answered with page {page.page}"
-        if page.total is not None and page.total != self.total:
+        if page.total is not None and _within(self.limit, page.total) != self.total:
             return f"the server's total changed from {self.total} to {page.total}"
         return None
 
 
+def _within(limit: int | None, total: int) -> int:
+    return total if limit is None else min(limit, total)
+
+
 def row_oddity(rows: int, expected: int | None) -> str | None:
     """Say that a page has too few or too many rows, if it has."""
-    return None if expected in (None, rows) else f"it has {rows} profiles instead of {expected}"
+    return (
+        None
+        if expected in (None, rows)
+        else f"it has {rows} {'profile' if rows == 1 else 'profiles'} instead of {expected}"
+    )

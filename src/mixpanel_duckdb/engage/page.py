@@ -5,7 +5,6 @@ No profile is parsed here. The rows themselves are checked where they are taken 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ from typing import Any
 from ..errors import RateLimitError, ServerError, SessionLostError, UnreadableAnswerError
 from ..http import server_words
 from .fields import Fields, NotWholeError, read_fields
+from .values import decoded, encoded
 
-__all__ = ["EngagePage", "page_count", "pieces"]
+__all__ = ["EngagePage", "damage", "page_count", "pieces"]
 
 _BETWEEN_ROWS = re.compile(rb'\}\s*,\s*(?=\{\s*"\$distinct_id"\s*:)')
 
@@ -93,8 +93,8 @@ class EngagePage:
                 f"Page {index}: query_engage_page() returned {type(answer).__name__}, not a dict.", page=index
             )
         try:
-            body = json.dumps(answer, separators=(",", ":")).encode("ascii")
-        except (TypeError, ValueError, RecursionError) as error:
+            body = encoded(answer)
+        except (TypeError, ValueError) as error:
             raise UnreadableAnswerError(
                 f"Page {index}: query_engage_page() returned what JSON cannot hold ({error}).", page=index
             ) from None
@@ -120,12 +120,17 @@ class EngagePage:
         return page
 
     def answer(self) -> dict[str, Any]:
-        """Decode the whole answer: the server's own fields, nothing changed.
+        """Decode the whole answer: the server's own fields, and profiles as the store would keep them.
 
         Raises:
             UnreadableAnswerError: The rows are not valid JSON.
         """
-        return _whole(self.body, self.index)
+        return self.decoded()[0]
+
+    def decoded(self) -> tuple[dict[str, Any], str | None]:
+        """Decode the whole answer, and say what makes it likely that it was damaged on the way."""
+        answer, damaged = _whole(self.body, self.index)
+        return answer, damage(damaged)
 
     def row_count(self) -> int:
         """Count the rows by decoding them: for the rare answer that does not tell its page size."""
@@ -163,14 +168,19 @@ def pieces(rows: memoryview, size: int) -> Iterator[memoryview | bytes]:
     yield b"".join((b"[", rows[start:])) if start else rows
 
 
-def _whole(body: bytes, index: int) -> dict[str, Any]:
+def damage(characters: int) -> str | None:
+    """Say that a page has characters that no server writes, if it has."""
+    return f"{characters:,} of its characters are no JSON, as if damaged on the way" if characters else None
+
+
+def _whole(body: bytes, index: int) -> tuple[dict[str, Any], int]:
     try:
-        whole = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
-    except (ValueError, RecursionError) as error:
+        whole, damaged = decoded(body)
+    except ValueError as error:
         failure = f"Page {index}: the answer is not whole JSON ({error})."
     else:
         if isinstance(whole, dict):
-            return whole
+            return whole, damaged
         failure = f"Page {index}: the answer is not a JSON object."
     # Not raised above: json's error has the whole body, and would stay behind ours as its context.
     raise UnreadableAnswerError(failure, page=index, server_text=server_words(body))

@@ -6,9 +6,10 @@ github.com/mixpanel/docs) and of clients that run against it.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self, TypedDict, Unpack, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict, Unpack, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -45,6 +46,18 @@ def _no_truth(value: object) -> object:
     return value
 
 
+def _page_size(value: object) -> object:
+    if value is None or value == "auto":
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError('must be "auto" or a whole number, 1 or more')
+    return value
+
+
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     try:
         compact(value).encode()
@@ -56,6 +69,7 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
 Text = Annotated[str, AfterValidator(_not_blank)]
 GroupId = Annotated[str, BeforeValidator(_int64_text)]
 Positive = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+PageSize = Annotated[int | Literal["auto"] | None, BeforeValidator(_page_size)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
@@ -77,7 +91,7 @@ class ProfileFilters(TypedDict, total=False):
     sort_key: str | None
     sort_order: Literal["ascending", "descending"] | None
     limit: int | None
-    page_size: int | None
+    page_size: int | Literal["auto"] | None
 
 
 class ProfileQuery(BaseModel):
@@ -106,7 +120,9 @@ class ProfileQuery(BaseModel):
         sort_key: Selector such as ``properties["$last_seen"]``; a bare name is refused by the server.
         sort_order: ``"ascending"`` or ``"descending"``; goes with ``sort_key``.
         limit: Most profiles in the whole result, 1 or more.
-        page_size: Profiles a page, 1 or more; the server may lower it, and its answer counts.
+        page_size: Profiles a page. ``"auto"``: the server's own size, and in a fetch of more than 60 pages the smallest
+            that brings it to 60, as far as that is sensible (``docs/limits-and-resume.md``). A number, 1 or more: the
+            server may lower it, and its answer counts. ``None``: the server's own size.
 
     Raises:
         QueryError: Names the filter and the rule that it breaks.
@@ -122,7 +138,7 @@ class ProfileQuery(BaseModel):
         True
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     where: Text | None = None
     cohort_id: Positive | None = None
@@ -138,7 +154,7 @@ class ProfileQuery(BaseModel):
     sort_key: Text | None = None
     sort_order: Literal["ascending", "descending"] | None = None
     limit: Positive | None = None
-    page_size: Positive | None = None
+    page_size: PageSize = "auto"
 
     def __init__(self, **filters: Unpack[ProfileFilters]) -> None:
         try:
@@ -198,7 +214,7 @@ class ProfileQuery(BaseModel):
             "sort_key": self.sort_key,
             "sort_order": self.sort_order,
             "limit": self.limit,
-            "page_size": self.page_size,
+            "page_size": None if self.page_size == "auto" else self.page_size,
         }
         for name in LISTS:
             if (value := getattr(self, name)) is not None:
@@ -209,9 +225,16 @@ class ProfileQuery(BaseModel):
             wire["include_all_users"] = bool(self.include_all_users)
         return {name: value for name, value in wire.items() if value is not None}
 
+    @property
+    def names_no_property(self) -> bool:
+        """Whether there is a ``where`` that nothing in it is a property of, as the server reads it."""
+        return bool(self.where) and not re.search(r"(properties|user)\s*\[", self.where or "")
+
     def given(self) -> ProfileFilters:
-        """Give the filters that are set, as keyword arguments."""
-        return cast("ProfileFilters", self.model_dump(exclude_none=True))
+        """Give the filters that are set, as keyword arguments; ``page_size`` if it is not ``"auto"``."""
+        given = self.model_dump(exclude_none=True, exclude={"page_size"})
+        sized = {} if self.page_size == "auto" else {"page_size": self.page_size}
+        return cast("ProfileFilters", given | sized)
 
     def form(self, page: int, session_id: str | None = None) -> dict[str, str | int]:
         """Give the form that asks for a page; every one of a result repeats the filters."""
@@ -232,6 +255,10 @@ class ProfileQuery(BaseModel):
         if self.behaviors is None or self.as_of_timestamp is not None:
             return self
         return self.model_copy(update={"as_of_timestamp": moment or int(time.time())})
+
+    def sized(self, page_size: int | None) -> Self:
+        """Give the same query in pages of another size; ``None`` is the server's own."""
+        return self.model_copy(update={"page_size": page_size})
 
     def canonical(self, data_view: str = "") -> str:
         """Give the query as one JSON text that is equal for equal queries; the journal keeps it.

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from ..errors import FetchStopped
-from ..http import FetchControl, cut_short
+from ..http import FetchControl, Stop, cut_short
 from .announcement import Announcement
 from .page import EngagePage
 
@@ -40,14 +40,18 @@ class ReadAhead:
 
     Args:
         fetch: Fetches one page.
-        abort: Cuts the reads that are under way.
+        abort: Cuts the reads of a run that are under way.
         workers: Fetch threads, 1 to 5.
+        stop: The caller's own, if there is one.
     """
 
-    def __init__(self, fetch: FetchPage, abort: Callable[[], None], workers: int) -> None:
+    def __init__(
+        self, fetch: FetchPage, abort: Callable[[Stop], None], workers: int, stop: threading.Event | None = None
+    ) -> None:
         self._fetch = fetch
         self._abort = abort
         self._workers = workers
+        self._stop = stop or threading.Event()
         self._control = FetchControl()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -65,22 +69,26 @@ class ReadAhead:
         if threading.current_thread() in self._threads:
             # The garbage collector runs on any thread; one of ours cannot wait for itself.
             self._control.stop.ask()
-            self._abort()
+            self._abort(self._control.stop)
             return
         cut_short(self._control.stop, self._abort, self._still_reading)
         for thread in self._threads:
             thread.join(_LOOK_AGAIN)
 
-    def open(self) -> Announcement:
+    def open(self, limit: int | None = None) -> Announcement:
         """Start, wait for page 0, and go on to the pages after it.
+
+        Args:
+            limit: Most profiles that are wanted.
 
         Raises:
             MixpanelError: Page 0 cannot be had, or does not tell how many there are.
         """
+        self._check_stop()
         self._start(self._watch)
         self._start(self._work)
         first = self.page(0)
-        announced = Announcement.opened_by(first)
+        announced = Announcement.opened_by(first, limit)
         with self._changed:
             self._session_id = announced.session_id
             self._arrived[0] = first
@@ -106,11 +114,14 @@ class ReadAhead:
             if again:
                 self._todo.appendleft(index)
             self._changed.notify_all()
+            self._check_stop()
             while index not in self._arrived:
+                self._check_stop()
                 self._control.stop.check()
                 self._control.stop.wait(self._changed)
             found = self._arrived.pop(index)
         if isinstance(found, BaseException):
+            self._check_stop()
             raise found
         return found
 
@@ -119,12 +130,16 @@ class ReadAhead:
         thread.start()
         self._threads.append(thread)
 
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise FetchStopped("The stream was stopped by its caller.")
+
     def _still_reading(self, seconds: float) -> bool:
         with self._changed:
             return not self._changed.wait_for(lambda: not self._reading, seconds)
 
     def _watch(self) -> None:
-        while threading.main_thread().is_alive():
+        while threading.main_thread().is_alive() and not self._stop.is_set():
             try:
                 self._control.stop.sleep(_LOOK_AGAIN)
             except FetchStopped:

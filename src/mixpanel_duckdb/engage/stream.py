@@ -24,11 +24,12 @@ _log = logging.getLogger("mixpanel_duckdb")
 Profile = dict[str, Any]
 
 
-def profile_stream(ahead: ReadAhead) -> Generator[Profile, None, None]:
+def profile_stream(ahead: ReadAhead, limit: int | None = None) -> Generator[Profile, None, None]:
     """Yield all profiles of a result.
 
     Args:
         ahead: Gives its pages; entered and left here, with the first and the last profile.
+        limit: Most profiles that are wanted.
 
     Raises:
         IncompleteFetchError: After the last profile: they do not add up to the server's total.
@@ -37,7 +38,7 @@ def profile_stream(ahead: ReadAhead) -> Generator[Profile, None, None]:
         MixpanelError: A page cannot be had.
     """
     with ahead:
-        announced = ahead.open()
+        announced = ahead.open(limit)
         pages = _JudgedPages(ahead, announced)
         yielded = 0
         for index in range(announced.pages):
@@ -71,26 +72,29 @@ class _JudgedPages:
         for tries in count(1):
             page = self._ahead.page(index, again=tries > 1)
             try:
-                rows: list[Profile] = self._decoded(page)
+                rows, damaged = self._decoded(page)
             except UnreadableAnswerError as error:
                 if tries == (ROUNDS if self._announced.is_another(page) else UNREADABLE_TRIES):
                     raise
                 problem: str | None = str(error)
             else:
-                problem = self._problem(page, len(rows))
+                problem = self._problem(page, len(rows), damaged)
                 if problem is None or tries >= ROUNDS:
                     return self._taken(rows, problem)
             _log.warning("%s Fetching it again.", problem)
         raise AssertionError("unreachable")
 
-    def _decoded(self, page: EngagePage) -> list[Profile]:
+    def _decoded(self, page: EngagePage) -> tuple[list[Profile], str | None]:
         if self._announced.is_another(page):
             raise UnreadableAnswerError(f"Page {page.index}: {self._announced.oddity(page)}.", page=page.index)
-        rows: list[Profile] = page.answer()["results"]
-        return rows
+        answer, damaged = page.decoded()
+        rows: list[Profile] = answer["results"] or []
+        cut = self._announced.expected_rows(page.index) if self._announced.cuts(page.index) else None
+        return rows[:cut], damaged
 
-    def _problem(self, page: EngagePage, rows: int) -> str | None:
-        problem = row_oddity(rows, self._announced.expected_rows(page.index)) or self._announced.oddity(page)
+    def _problem(self, page: EngagePage, rows: int, damaged: str | None) -> str | None:
+        expected = self._announced.expected_rows(page.index)
+        problem = row_oddity(rows, expected) or self._announced.oddity(page) or damaged
         return problem and f"Page {page.index}: {problem}."
 
     def _taken(self, rows: list[Profile], problem: str | None) -> list[Profile]:

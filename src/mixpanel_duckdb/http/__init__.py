@@ -4,13 +4,15 @@ Called by ``engage`` (and whoever else asks the server). A form comes in; the de
 the error that it means. The room knows statuses, headers and sockets, and nothing of profiles.
 
 ===============  ==============================================================================
-``exchange``     one form and its answer, however many requests it takes
-``transport``    one request posted, its answer read; the only module that imports httpx
+``exchange``     one request and its answer, however many times it is sent
+``messages``     a form and its answer, a download and what comes of it
+``transport``    one request sent, its answer read; the only module that imports httpx
 ``environment``  proxies and certificates that the environment names
 ``body``         its bytes gathered and decompressed, within bounds of size and time
 ``answer``       from a status and a text to the error that they mean
 ``refusal``      what a 429 says: which limit tripped, and how long it asks to wait
 ``rate_limit``   who may send now: at most five in flight, one pause for all after a 429
+``pace``         the same for the raw export, whose hour is kept before anything is refused
 ``retry``        whether a failed request is sent again, and after how long
 ``control``      what a run hands to its threads: the three below
 ``stop``         a flag that wakes whoever waits
@@ -23,25 +25,34 @@ from .answer import error_for, error_words, server_words
 from .body import ANSWER_TIMEOUT, MAX_BODY_BYTES, AnswerBounds
 from .control import FetchControl
 from .exchange import Exchange
+from .messages import Download, Form, HttpAnswer, HttpStream
 from .meter import Meter
+from .pace import EXPORT_QUOTA, MOST_EXPORTS, USUAL_EXPORTS, ExportLimiter
 from .rate_limit import HOURLY_QUOTA, MAX_IN_FLIGHT, Pause, RateLimiter, capped_workers
+from .refusal import read_limit
 from .retry import RetryPolicy
 from .stop import Stop, cut_short
 from .trace import Arrival, Step, Trace, steps_from, steps_text, utc_now
-from .transport import DEFAULT_TIMEOUT, Form, HttpAnswer, Transport
+from .transport import DEFAULT_TIMEOUT, Transport
 
 __all__ = [
     "ANSWER_TIMEOUT",
     "DEFAULT_TIMEOUT",
+    "EXPORT_QUOTA",
     "HOURLY_QUOTA",
     "MAX_BODY_BYTES",
     "MAX_IN_FLIGHT",
+    "MOST_EXPORTS",
+    "USUAL_EXPORTS",
     "AnswerBounds",
     "Arrival",
+    "Download",
     "Exchange",
+    "ExportLimiter",
     "FetchControl",
     "Form",
     "HttpAnswer",
+    "HttpStream",
     "Meter",
     "Pause",
     "RateLimiter",
@@ -54,6 +65,7 @@ __all__ = [
     "cut_short",
     "error_for",
     "error_words",
+    "read_limit",
     "server_words",
     "steps_from",
     "steps_text",

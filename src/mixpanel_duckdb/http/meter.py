@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 __all__ = ["Meter"]
 
@@ -13,6 +14,8 @@ class Meter:
 
     Args:
         max_wait: Most seconds the run may wait for the server's limits in all; ``None`` means as long as it asks.
+        on_request: Called on the thread that is about to write a request, to a server that it has reached.
+        on_wait: Called on the thread that begins to wait for the server's limits, with the seconds and the limit.
 
     Example:
         >>> meter = Meter(max_wait=60.0)
@@ -21,10 +24,18 @@ class Meter:
         3.0
     """
 
-    def __init__(self, *, max_wait: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_wait: float | None = None,
+        on_request: Callable[[], object] | None = None,
+        on_wait: Callable[[float, str], object] | None = None,
+    ) -> None:
         self.max_wait = max_wait
+        self._on_request = on_request
+        self._on_wait = on_wait
         self._lock = threading.Lock()
-        self._asked: set[int] = set()
+        self._asked: set[int | str] = set()
         self._requests = 0
         self._retries = 0
         self._waited = 0.0
@@ -45,12 +56,22 @@ class Meter:
         """Seconds in which the server's limits held the run back; overlapping waits count once."""
         return self._waited
 
-    def count_request(self, index: int) -> None:
-        """Count a request about to be sent for a page."""
+    def count_request(self, asked: int | str) -> None:
+        """Count a request about to be sent, for a page or for what else is asked for."""
         with self._lock:
             self._requests += 1
-            self._retries += index in self._asked
-            self._asked.add(index)
+            self._retries += asked in self._asked
+            self._asked.add(asked)
+
+    def reached(self) -> None:
+        """Tell that a connection stands, and a request is about to be written to it."""
+        if self._on_request is not None:
+            self._on_request()
+
+    def waiting(self, seconds: float, why: str) -> None:
+        """Tell that a wait for the server's limits begins."""
+        if self._on_wait is not None:
+            self._on_wait(seconds, why)
 
     def new_session(self) -> None:
         """Take no page as asked for before: the run starts over."""

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..arguments import check
-from ..errors import RateLimitError
+from ..arguments import check, refusal, whole
+from ..errors import ConnectionFailedError, RateLimitError
 from .control import FetchControl
 from .refusal import LONGEST_WAIT, Kind, LimitHit
 
@@ -86,7 +86,7 @@ class RateLimiter:
 
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT, *, clock: Callable[[], float] = time.monotonic) -> None:
         check(locals(), but={"self"})
-        self.max_in_flight = min(max_in_flight, MAX_IN_FLIGHT)
+        self.max_in_flight: int = min(max_in_flight, MAX_IN_FLIGHT)
         self._clock = clock
         self._changed = threading.Condition()
         self._unanswered: set[_Sent] = set()
@@ -134,6 +134,9 @@ class RateLimiter:
         except RateLimitError as error:
             refused = True
             self._told = error.status, error.server_text
+            raise
+        except ConnectionFailedError as error:
+            refused = not error.reached  # the server has counted nothing
             raise
         finally:
             self._leave(sent, accepted=accepted, refused=refused)
@@ -217,8 +220,8 @@ class RateLimiter:
         past = self._ended + len(under_way) - HOURLY_QUOTA
         return under_way[-past:] if past > 0 and self._ended <= HOURLY_QUOTA else []
 
-    def _behind_scouts(self, now: float) -> float:
-        """Seconds to stay behind the scouts, while they are young."""
+    def _behind_others(self, now: float) -> float:
+        """Seconds to stay behind requests that were just sent: behind scouts, while they are young."""
         scouts = self._scouts()
         if len(scouts) < _SCOUTS:
             return 0.0
@@ -230,7 +233,7 @@ class RateLimiter:
             while True:
                 control.stop.check()
                 now = self._clock()
-                delay, behind = self._delay(now, in_session), self._behind_scouts(now)
+                delay, behind = self._delay(now, in_session), self._behind_others(now)
                 if max(delay, behind) <= 0 and len(self._unanswered) < int(self._cap(now)):
                     return self._count(_Sent(now, in_session))
                 if delay > 0:
@@ -261,29 +264,34 @@ class RateLimiter:
             )
         if self._pause is None or self._pause.until < now + delay:
             self._pause = Pause("quota", now + delay)
+        control.meter.waiting(delay, self._pause.kind)
 
 
-def capped_workers(max_workers: int | None) -> int:
+def capped_workers(max_workers: int | None, *, most: int = MAX_IN_FLIGHT, usual: int = MAX_IN_FLIGHT) -> int:
     """Give the number of requests at a time that a caller may have; the warning points at the caller's caller.
 
     Args:
-        max_workers: What was asked for; ``None`` means as many as the server allows.
+        max_workers: What was asked for; ``None`` is the usual number.
+        most: As many as there may be.
+        usual: As many as there are by default.
 
     Raises:
         QueryError: It is less than 1, or no whole number.
 
     Example:
-        >>> capped_workers(None), capped_workers(2)
-        (5, 2)
+        >>> capped_workers(None), capped_workers(2), capped_workers(7, most=10)
+        (5, 2, 7)
     """
-    check({"max_workers": max_workers})
+    kind = whole(1, most)
     if max_workers is None:
-        return MAX_IN_FLIGHT
-    if max_workers > MAX_IN_FLIGHT:
-        warnings.warn(
-            f"max_workers={max_workers} is more than the {MAX_IN_FLIGHT} queries at a time that Mixpanel allows; "
-            f"using {MAX_IN_FLIGHT}.",
-            UserWarning,
-            stacklevel=3,
+        return usual
+    if not kind.fits(max_workers):
+        raise refusal("max_workers", max_workers, f"{kind.must}, or None")
+    if max_workers > most:
+        what = (
+            f"the {most} queries at a time that Mixpanel allows"
+            if most == MAX_IN_FLIGHT
+            else f"{most} requests at a time"
         )
-    return min(max_workers, MAX_IN_FLIGHT)
+        warnings.warn(f"max_workers={max_workers} is more than {what}; using {most}.", UserWarning, stacklevel=3)
+    return min(max_workers, most)

@@ -106,7 +106,7 @@ def read_limit(headers: Mapping[str, str], text: str) -> LimitHit:
         wait = asked if asked is not None else _bounded(project.get("t"))
         allowed = policy.get("project", {})
         return LimitHit("quota", wait, int(allowed.get("q", 0)) or None, _bounded(allowed.get("w")) or None)
-    if "running concurrently" in text:
+    if "running concurrently" in text or "in progress for this project" in text:
         return LimitHit("concurrency", asked)
     return LimitHit("shedding", asked)
 

@@ -84,16 +84,16 @@ class Stop:
         self.check()
 
 
-def cut_short(stop: Stop, abort: Callable[[], None], still_running: Callable[[float], bool]) -> None:
+def cut_short(stop: Stop, abort: Callable[[Stop], None], still_running: Callable[[float], bool]) -> None:
     """Stop a run's fetch threads; a connection made while we look is cut at the next look.
 
     Args:
         stop: The run's.
-        abort: Cuts the reads that are under way.
+        abort: Cuts the reads that are under way in this run.
         still_running: Waits at most so many seconds for the threads and says whether one is left.
     """
     stop.ask()
     deadline, look = time.monotonic() + _PATIENCE, 0.0
     while still_running(look) and time.monotonic() < deadline:
-        abort()
+        abort(stop)
         look = 0.02

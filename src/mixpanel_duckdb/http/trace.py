@@ -7,6 +7,7 @@ journal, from which a timeline is drawn.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from ..errors import FetchStopped, MixpanelError, RateLimitError
 
 __all__ = ["Arrival", "Step", "Trace", "steps_from", "steps_text", "utc_now"]
 
+_log = logging.getLogger("mixpanel_duckdb")
 # A server that answers 429 for hours repeats itself; the last steps of a page tell enough.
 _MOST_STEPS = 64
 _LONGEST_REASON = 200
@@ -63,6 +65,18 @@ class Arrival:
     worker: str | None = None
     steps: tuple[Step, ...] = ()
 
+    @property
+    def request(self) -> tuple[datetime, datetime] | None:
+        """When the request that brought it was sent, behind all the steps, and when it was answered."""
+        if not (self.requested_at and self.received_at):
+            return None
+        return max([self.requested_at, *(step.ended for step in self.steps)]), self.received_at
+
+    @property
+    def seconds(self) -> float:
+        """How long that request took."""
+        return (self.request[1] - self.request[0]).total_seconds() if self.request else 0.0
+
 
 @dataclass(slots=True)
 class _Track:
@@ -103,10 +117,14 @@ class Trace:
     def failed(self, error: MixpanelError) -> None:
         """Note how the last request of this thread ended; once for each request."""
         track: _Track | None = getattr(self._mine, "track", None)
+        if track is not None and track.sent is None:
+            return
+        what: What = "failed"
+        if isinstance(error, RateLimitError | FetchStopped):
+            what = "refused" if isinstance(error, RateLimitError) else "stopped"
+        if what != "stopped":
+            _log.info("A request %s. %s", "was refused" if what == "refused" else "failed", error)
         if track is not None and track.sent is not None:
-            what: What = "failed"
-            if isinstance(error, RateLimitError | FetchStopped):
-                what = "refused" if isinstance(error, RateLimitError) else "stopped"
             self._add(what, track.sent, time.monotonic(), str(error).removeprefix(f"Page {self._mine.index}: "))
             track.sent = None
 
@@ -131,10 +149,14 @@ class Trace:
     def spoiled(self, index: int, arrival: Arrival, why: str) -> None:
         """Take back a page that arrived but cannot be stored, before anybody fetches it again."""
         track = _Track(steps=deque(arrival.steps, maxlen=_MOST_STEPS))
-        if arrival.requested_at and arrival.received_at:
-            start = max([arrival.requested_at, *(step.ended for step in arrival.steps)])
-            track.steps.append(Step("failed", start, arrival.received_at, arrival.worker or "", why[:_LONGEST_REASON]))
+        if arrival.request:
+            track.steps.append(Step("failed", *arrival.request, arrival.worker or "", why[:_LONGEST_REASON]))
         self._tracks[index] = track
+
+    def failures(self, index: int) -> int:
+        """Count the requests for a page that failed since it last arrived."""
+        track = self._tracks.get(index)
+        return sum(step.what == "failed" for step in track.steps) if track else 0
 
     def unfinished(self) -> dict[int, tuple[Step, ...]]:
         """Give the steps of the pages that did not arrive, of each for which something was done."""

@@ -1,8 +1,9 @@
-"""One request to the Engage API and its whole answer. The only room that imports httpx.
+"""One request and its answer: whole, or as it comes. The only module that imports httpx.
 
 ``abort`` is how a run stops a read that may last minutes: closing an httpx client does not wake a thread that is
 blocked in ``recv``, so the sockets that httpx's ``trace`` extension shows are shut down instead. Where a transport
-shows none (a mock, a custom one), reads end at their own timeout.
+shows none (a mock, a custom one), reads end at their own timeout. Runs share a client's connections: a socket is that
+run's which wrote to it last.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import socket
 import threading
 import weakref
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,12 +23,14 @@ from .._version import __version__
 from ..accounts import Signer
 from ..errors import ConfigurationError, ConnectionFailedError, MixpanelError, UnreadableAnswerError
 from ..text import Secrets
-from .answer import REDIRECTS, is_certificate_error
-from .body import AnswerBounds, Deadline, gathered, is_gzip, too_large, unpacked
+from .answer import REDIRECTS, is_certificate_error, page_of, subject
+from .body import AnswerBounds, Deadline, gathered, is_gzip, too_large, unpacked, unpacked_as_it_comes
 from .control import FetchControl
 from .environment import certificate_errors, proxy_for
+from .messages import Download, Form, HttpAnswer, HttpStream
+from .stop import Stop
 
-__all__ = ["DEFAULT_TIMEOUT", "Form", "HttpAnswer", "Transport"]
+__all__ = ["DEFAULT_TIMEOUT", "Transport"]
 
 ENGAGE_PATH = "/api/query/engage"
 _MOST_REDIRECTS = 3
@@ -36,26 +39,13 @@ _ENDLESS = threading.TIMEOUT_MAX
 # timeout would pay for a page and then not wait for it.
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10.0, read=503.0, write=60.0, pool=60.0)
 
-Form = Mapping[str, str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """An answer as it came.
-
-    Args:
-        status: HTTP status.
-        headers: Looked up in any case.
-        body: Decompressed bytes.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+_FAILURES = (
+    httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error, UnicodeError, RuntimeError
+)  # fmt: skip
 
 
 class Transport:
-    """Posts forms to one host with one set of credentials; any thread may call any method.
+    """Asks one host with one set of credentials; any thread may call any method.
 
     Args:
         base_url: Host part, already judged safe.
@@ -83,20 +73,25 @@ class Transport:
         self._owns_http = http_client is None
         self._secrets = Secrets()
         self._http = http_client or self._client(timeout)
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        # Whose answer each connection carries, and whose request this thread sends.
+        self._sockets: weakref.WeakKeyDictionary[socket.socket, Stop] = weakref.WeakKeyDictionary()
+        self._asking = threading.local()
 
     def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's."""
         if self._owns_http:
             self._http.close()
 
-    def abort(self) -> None:
-        """Cut every read that is under way; the next request opens a new connection."""
-        for each in list(self._sockets):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+    def abort(self, run: Stop | None = None) -> None:
+        """Cut every read that is under way; the next request opens a new connection.
+
+        Args:
+            run: Whose reads; ``None`` for all.
+        """
+        for each, whose in list(self._sockets.items()):
+            if run in (None, whose):
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
     def post(self, form: Form, index: int, control: FetchControl) -> HttpAnswer:
         """Send one request and read its whole answer; httpx's errors become ours.
@@ -112,14 +107,74 @@ class Transport:
         """
         try:
             return self._follow(form, index, control)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, zlib.error, UnicodeError) as error:
-            failure = self._error(error, index)
-        except RuntimeError as error:
-            if not self._http.is_closed:
-                raise
-            failure = ConfigurationError(f"Page {index}: {error} Make a new one.", page=index)
+        except _FAILURES as error:
+            failure = self._failure(error, index)
         # Not raised above: httpx's error has the request with its headers, and would stay behind ours as its context.
         raise failure
+
+    @contextmanager
+    def opened(self, download: Download, control: FetchControl) -> Iterator[HttpStream]:
+        """Send one request and read its answer as it comes, however long that takes; it is cut where the block ends.
+
+        Args:
+            download: What is asked for.
+            control: The run; its stop keeps a connection from being opened.
+
+        Raises:
+            FetchStopped: The run was stopped.
+            MixpanelError: No answer came back; or, from the pieces, it broke off.
+        """
+        with ExitStack() as held:
+            try:
+                stream = held.enter_context(self._begun(download, control))
+            except _FAILURES as error:
+                failure: MixpanelError | None = self._failure(error, download.asked)
+            else:
+                failure = None
+            if failure is not None:
+                raise failure
+            yield stream
+
+    @contextmanager
+    def _begun(self, download: Download, control: FetchControl) -> Iterator[HttpStream]:
+        url = httpx.URL(self._base_url + download.path, params=dict(download.params))
+        for _ in range(_MOST_REDIRECTS + 1):
+            with self._request("GET", url, Deadline(_ENDLESS, 0), control, self._http.timeout) as response:
+                target = url.join(response.headers.get("location", "")) if response.status_code in REDIRECTS else url
+                if target == url or not _same_origin(url, target):
+                    yield HttpStream(response.status_code, response.headers, self._pieces(response, download.asked))
+                    return
+            url = target
+        raise ConnectionFailedError(f"{download.asked}: redirected more than {_MOST_REDIRECTS} times.")
+
+    def _pieces(self, response: httpx.Response, asked: str) -> Iterator[bytes]:
+        """Give the bytes of a body as they come, decompressed to the end of the last trailer."""
+        times = is_gzip(response.headers.get("Content-Encoding", ""))
+        try:
+            if response.is_stream_consumed:  # by a hook of the caller's HTTP client
+                yield response.read()
+                return
+            pieces: Iterable[bytes] = response.iter_bytes() if times is None else response.iter_raw()
+            for _ in range(times or 0):
+                pieces = unpacked_as_it_comes(pieces)
+            yield from pieces
+        except _FAILURES as error:
+            failure = self._failure(error, asked)
+        else:
+            return
+        raise failure
+
+    def _failure(self, error: Exception, asked: int | str) -> MixpanelError:
+        """Make our error of httpx's.
+
+        Raises:
+            RuntimeError: It is none of httpx's.
+        """
+        if isinstance(error, RuntimeError):
+            if not self._http.is_closed:
+                raise error
+            return ConfigurationError(f"{subject(asked)}: {error} Make a new one.", page=page_of(asked))
+        return self._error(error, asked)
 
     def _client(self, timeout: float | httpx.Timeout) -> httpx.Client:
         proxy = proxy_for(self._base_url)
@@ -142,28 +197,56 @@ class Transport:
 
     def _send(self, url: httpx.URL, form: Form, index: int, control: FetchControl) -> HttpAnswer:
         deadline = Deadline(self._bounds.timeout, index)
+        with self._request("POST", url, deadline, control, self._timeout(), form) as response:
+            return HttpAnswer(response.status_code, response.headers, self._body(response, deadline, index))
+
+    @contextmanager
+    def _request(
+        self, method: str, url: httpx.URL, deadline: Deadline, control: FetchControl, timeout: httpx.Timeout,
+        form: Form | None = None,
+    ) -> Iterator[httpx.Response]:  # fmt: skip
+        """Send one request; in the block its body can be read."""
+        told = threading.Event()
 
         def watch(event: str, info: Mapping[str, Any]) -> None:
             # Raised anywhere else, it would leave a socket that nobody closes.
             if event.endswith(".started") and "closed" not in event:
                 control.stop.check()
                 deadline.check()
+                if event.endswith("send_request_headers.started") and not told.is_set():
+                    told.set()
+                    control.meter.reached()
             elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
-                each = info["return_value"].get_extra_info("socket")
-                if each is not None:
-                    self._sockets.add(each)
+                self._know(info["return_value"])
 
+        self._asking.run = control.stop
         custom, authorization = self._credentials.headers(), self._credentials.authorization()
         self._secrets.hide(*custom.values())
         self._secrets.hide_header(authorization)
         headers = httpx.Headers({"User-Agent": f"mixpanel-duckdb/{__version__}"})
         headers.update(custom)
-        headers.update({"Authorization": authorization, "Accept": "application/json"})
+        accept = "application/json" if form is not None else "text/plain"
+        headers.update({"Authorization": authorization, "Accept": accept})
         with self._http.stream(
-            "POST", url, data=form, headers=headers, follow_redirects=False, timeout=self._timeout(),
+            method, url, data=form, headers=headers, follow_redirects=False, timeout=timeout,
             extensions={"trace": watch},
         ) as response:  # fmt: skip
-            return HttpAnswer(response.status_code, response.headers, self._body(response, deadline, index))
+            if not told.is_set():  # a transport of the caller's, which shows nothing
+                control.meter.reached()
+            yield response
+
+    def _know(self, stream: Any) -> None:
+        """Note a new connection, and from then on who writes to it."""
+        each, write, itself = stream.get_extra_info("socket"), type(stream).write, weakref.ref(stream)
+
+        def noted(*args: Any, **options: Any) -> Any:
+            self._sockets[each] = self._asking.run
+            return write(itself(), *args, **options)
+
+        if each is not None:
+            self._sockets[each] = self._asking.run
+            with suppress(AttributeError):
+                stream.write = noted
 
     def _timeout(self) -> httpx.Timeout:
         """The client's own, none of them longer than the whole answer may take; a socket takes no endless figure."""
@@ -185,18 +268,21 @@ class Transport:
             body = unpacked(body, self._bounds, index)
         return body
 
-    def _error(self, error: Exception, index: int) -> MixpanelError:
+    def _error(self, error: Exception, asked: int | str) -> MixpanelError:
+        about, page = subject(asked), page_of(asked)
         if isinstance(error, httpx.DecodingError | zlib.error):
-            return UnreadableAnswerError(f"Page {index}: the body could not be decompressed ({error}).", page=index)
+            return UnreadableAnswerError(f"{about}: the body could not be decompressed ({error}).", page=page)
         if is_certificate_error(error):
             return ConfigurationError(
                 f"The TLS certificate of {self._base_url} is not trusted ({error}). SSL_CERT_FILE names a private CA.",
-                page=index,
+                page=page,
             )
         if isinstance(error, httpx.UnsupportedProtocol) or not isinstance(error, httpx.TransportError):
-            return ConfigurationError(f"The base URL or a proxy is unusable: {error}.", page=index)
+            return ConfigurationError(f"The base URL or a proxy is unusable: {error}.", page=page)
         detail = str(error) or type(error).__name__
-        return ConnectionFailedError(f"Page {index}: no complete answer from {self._base_url}: {detail}.", page=index)
+        failed = ConnectionFailedError(f"{about}: no complete answer from {self._base_url}: {detail}.", page=page)
+        failed.reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        return failed
 
 
 def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:

@@ -6,14 +6,28 @@ Ground floor: functions that every room may call. Values come in, text goes out.
 ``gate``     secrets out, control characters visible
 ``wording``  durations, shares, page lists and errors as sentences
 ``markup``   notes and grids as HTML that is safe to show
+``columns``  rows set in columns of text
 ===========  ==========================================================
 """
 
+from .columns import line_width, table_text, wrapped
 from .gate import Secrets, excerpt, one_line, plain, shown
 from .markup import facts, grid, note, stated
-from .wording import MOST_ERRORS, ODDITIES, duration, error_text, page_list, pages_text, share_text, work_text
+from .wording import (
+    EVENT_ODDITIES,
+    MOST_ERRORS,
+    ODDITIES,
+    duration,
+    error_text,
+    many,
+    page_list,
+    pages_text,
+    share_text,
+    work_text,
+)
 
 __all__ = [
+    "EVENT_ODDITIES",
     "MOST_ERRORS",
     "ODDITIES",
     "Secrets",
@@ -22,6 +36,8 @@ __all__ = [
     "excerpt",
     "facts",
     "grid",
+    "line_width",
+    "many",
     "note",
     "one_line",
     "page_list",
@@ -30,5 +46,7 @@ __all__ = [
     "share_text",
     "shown",
     "stated",
+    "table_text",
     "work_text",
+    "wrapped",
 ]

@@ -13,7 +13,7 @@ from .gate import shown
 
 __all__ = ["facts", "grid", "note", "stated"]
 
-_DOTS = {"complete": "#2e9b57", "incomplete": "#d9820f", "running": "#3b82d6"}
+_DOTS = {"complete": "#2e9b57", "accepted": "#2e9b57", "incomplete": "#d9820f", "running": "#3b82d6"}
 _CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
 _NUMBER = "text-align:right;vertical-align:top;padding:2px 14px 2px 0"
 _TABLE = '<table style="color:inherit;margin:2px 0 8px 0">'

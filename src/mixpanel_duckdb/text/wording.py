@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-__all__ = ["MOST_ERRORS", "ODDITIES", "duration", "error_text", "page_list", "pages_text", "share_text", "work_text"]
+__all__ = [
+    "EVENT_ODDITIES",
+    "MOST_ERRORS",
+    "ODDITIES",
+    "duration",
+    "error_text",
+    "many",
+    "page_list",
+    "pages_text",
+    "share_text",
+    "work_text",
+]
 
 # Missing pages whose errors are shown one by one; of more, the indices are listed.
 MOST_ERRORS = 5
@@ -18,9 +29,20 @@ ODDITIES = {
     "duplicate_rows": "rows of profiles that came on more than one page: the newest was kept",
     "rows_without_distinct_id": "profiles without $distinct_id",
     "rows_without_properties": "profiles without properties",
+    "rows_with_other_fields": "profiles with fields beside $properties; those are in properties now",
     "rows_with_unreadable_last_seen": "profiles whose $last_seen is no timestamp; its text stays in properties",
+    "colliding_ids": 'profiles whose id reads as another\'s (1 and "1"); both are kept',
     "replaced_characters": "characters that cannot be stored, now U+FFFD",
+    "mended_values": "places where the server's JSON was not valid (NaN, raw control characters), kept as text",
     "flattened_values": "values nested too deep, kept as JSON text",
+}
+
+# The same for ``ParallelFetchResult``.
+EVENT_ODDITIES = {
+    "duplicate_rows": "events that repeat another; they are kept, and left out of the view without doubles",
+    "rows_outside_range": "events at the time of another day than they came with, or at none; they are kept",
+    "rows_with_other_fields": "events with fields beside event and properties; those are in properties now",
+    **{name: ODDITIES[name] for name in ("replaced_characters", "mended_values", "flattened_values")},
 }
 
 
@@ -34,6 +56,16 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def many(number: int, word: str, words: str | None = None) -> str:
+    """Write so many of something.
+
+    Example:
+        >>> many(1, "page"), many(1200, "page"), many(0, "property", "properties")
+        ('1 page', '1,200 pages', '0 properties')
+    """
+    return f"{number:,} {word if number == 1 else words or f'{word}s'}"
 
 
 def page_list(pages: Iterable[int], most: int = 8) -> str:
@@ -58,7 +90,7 @@ def pages_text(done: int, total: int, resumed: int) -> str:
         '40 of 41 pages, 12 of them from an earlier run'
     """
     earlier = f", {resumed:,} of them from an earlier run" if resumed else ""
-    return f"{done:,} of {total:,} pages{earlier}"
+    return f"{done:,} of {many(total, 'page')}{earlier}"
 
 
 def work_text(requests: int, retries: int, waited: float) -> str:
@@ -69,7 +101,7 @@ def work_text(requests: int, retries: int, waited: float) -> str:
         '42 requests, 1 of them repeated'
     """
     waits = f"; {duration(waited)} spent waiting for the server's limits" if waited >= 0.5 else ""
-    return f"{requests:,} {'request' if requests == 1 else 'requests'}, {retries:,} of them repeated{waits}"
+    return f"{many(requests, 'request')}, {retries:,} of them repeated{waits}"
 
 
 def error_text(page: int, error: str) -> str:
