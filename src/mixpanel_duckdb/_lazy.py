@@ -9,18 +9,19 @@ from importlib import import_module
 __all__ = ["lazily"]
 
 
-def lazily(room: str, names: Mapping[str, str]) -> Callable[[str], object]:
+def lazily(room: str, modules: Mapping[str, str]) -> Callable[[str], object]:
     """Make the ``__getattr__`` of a package (PEP 562).
 
     Args:
         room: The package's ``__name__``.
-        names: The module of the package that each name comes from.
+        modules: For each module or folder of the package, the names that it has, separated by spaces.
 
     Example:
         >>> import mixpanel_duckdb.results as room
-        >>> lazily(room.__name__, {"ExportedTable": ".files"})("ExportedTable").__module__
+        >>> lazily(room.__name__, {".files": "ExportedTable export_table"})("ExportedTable").__module__
         'mixpanel_duckdb.results.files'
     """
+    names = {name: module for module, held in modules.items() for name in held.split()}
 
     def load(name: str) -> object:
         if name not in names:

@@ -4,7 +4,8 @@
 
     MixpanelError
     ├── ConfigurationError          missing or contradictory settings            exit 3
-    │   └── CredentialsError        401, 403, 407, or missing in the environment exit 3
+    │   ├── CredentialsError        401, 403, 407, or missing in the environment exit 3
+    │   └── MissingExtraError       a package is not installed (also ImportError) exit 3
     ├── QueryError                  the query cannot be asked (also ValueError)  exit 2
     ├── EngageError                 an answer that is not a page                 exit 1
     │   ├── RequestRejectedError    400 (exit 2), 402, 404: the server's own words
@@ -38,6 +39,7 @@ __all__ = [
     "EngageError",
     "FetchStopped",
     "IncompleteFetchError",
+    "MissingExtraError",
     "MixpanelError",
     "QueryError",
     "RateLimitError",
@@ -84,7 +86,7 @@ class MixpanelError(Exception):
     ) -> None:
         super().__init__(one_line(str(message), _LONGEST_MESSAGE))
         self.status = status
-        self.server_text = one_line(server_text, _LONGEST_SERVER_TEXT) if server_text else server_text
+        self.server_text: str | None = one_line(server_text, _LONGEST_SERVER_TEXT) if server_text else server_text
         self.page = page
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -124,6 +126,12 @@ class CredentialsError(ConfigurationError):
     code = "credentials"
 
 
+class MissingExtraError(ConfigurationError, ImportError):
+    """A package that an extra of this one brings is not installed."""
+
+    code = "missing_extra"
+
+
 class QueryError(MixpanelError, ValueError):
     """The query breaks a rule of the Engage API; nothing was sent."""
 
@@ -143,6 +151,10 @@ class EngageError(MixpanelError):
     def __init__(self, message: str, *, retry_after: float | None = None, **where: Any) -> None:
         super().__init__(message, **where)
         self.retry_after = retry_after
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the error as plain values, ``retry_after`` among them."""
+        return {**super().to_dict(), "retry_after": self.retry_after}
 
 
 class RequestRejectedError(EngageError):
@@ -177,6 +189,10 @@ class RateLimitError(EngageError):
         self.kind = kind
         self.gave_up = gave_up
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give the error as plain values, ``retry_after`` and ``kind`` among them."""
+        return {**super().to_dict(), "kind": self.kind}
+
 
 class ServerError(EngageError):
     """The server failed (5xx), or refused in a way that may pass (408, 409, 421, 423, 425, 449, 499)."""
@@ -193,10 +209,15 @@ class UnreadableAnswerError(EngageError):
 
 
 class ConnectionFailedError(EngageError):
-    """No complete answer came back: refused, reset, timed out."""
+    """No complete answer came back: refused, reset, timed out.
+
+    Attributes:
+        reached: Whether a connection stood, so that the server may have counted the request.
+    """
 
     code = "connection"
     retryable = True
+    reached: bool = True
 
 
 class StorageError(MixpanelError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from .errors import MixpanelError
+from .errors import MissingExtraError
 
 __all__ = ["installed", "need"]
 
@@ -27,10 +27,12 @@ def need(module: str, *, extra: str | None = None) -> None:
         extra: The extra that brings it, if it is called differently.
 
     Raises:
-        MixpanelError: It is not installed.
+        MissingExtraError: It is not installed; an ``ImportError``, too.
 
     Example:
         >>> need("json")
     """
     if not installed(module):
-        raise MixpanelError(f'{module} is not installed; pip install "mixpanel-duckdb[{extra or module}]" brings it.')
+        raise MissingExtraError(
+            f'{module} is not installed; pip install "mixpanel-duckdb[{extra or module}]" brings it.'
+        )

@@ -5,12 +5,19 @@ DuckDB, httpx or pydantic is imported inside a command, so that ``--help`` answe
 
 ============  =================================================================
 ``profiles``  the command that fetches
+``events``    the same for events
 ``inspect``   ``plan`` and ``status``
+``changes``   which profiles of a table came, changed and went
+``publish``   an unfinished fetch, taken as it is
+``sync``      the jobs of a file
+``forget``    unfinished fetches that nobody goes on with
 ``typed``     typed columns of a table
+``sql``       a query, answered
 ``export``    a table as a file
 ``demo``      the whole job against the simulator
 ``simulate``  the simulator alone
 ``options``   the flags that commands share
+``into``      the flags for a table that is published past its database
 ``picture``   ``--timeline``: where the picture of a run goes
 ``render``    which progress of the room ``display`` is drawn
 ``talk``      what is said, and how loudly
@@ -24,12 +31,18 @@ from __future__ import annotations
 import click
 
 from .._version import __version__
+from .changes import changes
 from .demo import demo
 from .ending import EXIT_CODES, Commands
+from .events import events
 from .export import export
+from .forget import forget
 from .inspect import plan, status
 from .profiles import profiles
+from .publish import publish
 from .simulate import simulate
+from .sql import sql
+from .sync import sync
 from .typed import typed
 
 __all__ = ["EXIT_CODES", "main"]
@@ -41,6 +54,7 @@ _EPILOG = "\n".join(
         "  mp-fetch demo",
         '  mp-fetch plan --where \'properties["plan"] == "pro"\'',
         "  mp-fetch profiles --database mixpanel.duckdb --replace",
+        '  mp-fetch sql "FROM profiles LIMIT 5"',
         "",
         "\b",
         "Credentials come from the environment:",
@@ -55,11 +69,13 @@ _EPILOG = "\n".join(
 )
 
 
-@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 @click.version_option(__version__, "-V", "--version", prog_name="mp-fetch")
 def main() -> None:
     """Fetch every profile of a Mixpanel project into a DuckDB table: in parallel, resumable, proven complete."""
 
 
-for _command in (profiles, plan, status, typed, export, demo, simulate):
+for _command in (profiles, events, sync, plan, status, changes, publish, forget, typed, sql, export, demo, simulate):
     main.add_command(_command)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..text import many, table_text
+from .ending import Command
 from .options import database_option, simulated_options, talk_options
 from .render import progress_for
 from .talk import Talk
-from .text import table_text
+from .text import next_steps
 
 if TYPE_CHECKING:
     from ..results import ParallelProfileFetchResult
@@ -24,7 +26,7 @@ _PAGE_SIZE = 1000
 _OF_THE_NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 
-@click.command(short_help="See the whole job at work; no account needed.")
+@click.command(cls=Command, short_help="See the whole job at work; no account needed.")
 @simulated_options(
     least=1,
     latency=1.0,
@@ -42,9 +44,10 @@ def demo(talk: Talk, /, *, profiles: int, latency: float, database: str) -> None
     behaviour = Behaviour(
         latency=Latency(base=0.1 * latency, per_row=0.9 * latency / _PAGE_SIZE, jitter=0.2), page_size=_PAGE_SIZE
     )
-    _say(talk, f"A simulated project with {profiles:,} profiles: {pages:,} pages, about {latency:g} s each.\n")
+    size = f"{many(profiles, 'profile')}: {many(pages, 'page')}, about {latency:g} s each"
+    _say(talk, f"A simulated project with {size}.\n")
     _forget_the_network()
-    with talk.listening(), Simulator(Population(profiles), behaviour=behaviour) as simulator:
+    with talk.listening(), Simulator(Population(profiles, mixed=False), behaviour=behaviour) as simulator:
         simulator.prepare()
         slow = _fetch(talk, simulator, database, parallel=False)
         _say(talk, f"  one page at a time    {slow.duration_seconds:6.1f} s")
@@ -79,6 +82,8 @@ def _fetch(talk: Talk, simulator: Simulator, database: str, *, parallel: bool) -
             base_url=simulator.base_url,
             parallel=parallel,
             if_exists="replace",
+            allow_other=True,
+            allow_shrink=True,
             resume=False,
             observer=progress,
         )
@@ -95,19 +100,21 @@ def _report(
 
     found = compare_tables(database, PARALLEL, SEQUENTIAL)
     speed_up = slow.duration_seconds / fast.duration_seconds
-    path = Path(database)
+    path, rows = Path(database), many(fast.total_rows, "row")
     same = (
         "the same profiles, value for value"
         if not found.different_rows
-        else f"{found.different_rows:,} rows that differ"
+        else f"{many(found.different_rows, 'row')} that differ"
     )
     text = f"""  speed-up              {speed_up:6.1f} times
 
-{path} ({path.stat().st_size / 1e6:.1f} MB) holds {PARALLEL} and {SEQUENTIAL}: {fast.total_rows:,} rows each, {same}.
+{path} ({path.stat().st_size / 1e6:.1f} MB) holds {PARALLEL} and {SEQUENTIAL}: {rows} each, {same}.
 
 {found.sql};
 
-{table_text(found.columns, found.rows)}"""
+{table_text(found.columns, found.rows)}
+
+{next_steps(database, PARALLEL)}"""
     values = {
         "database": str(path.resolve()),
         "sequential": slow.to_dict(),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..text import shown
+from ..text import many, shown
+from .ending import Command
 from .options import database_option, json_option, verbose_option
 from .talk import Talk
 
@@ -26,12 +25,13 @@ Examples:
   mp-fetch export profiles profiles.parquet
   mp-fetch export profiles_typed profiles.csv.gz --replace
   mp-fetch export profiles - --format ndjson | head
+  mp-fetch export profiles s3://bucket/profiles.parquet --setup secrets.sql
 
 The file appears, or is replaced, only when it is complete.
 """
 
 
-@click.command(epilog=_EPILOG, short_help="Write a table to a Parquet, CSV or NDJSON file.")
+@click.command(cls=Command, epilog=_EPILOG, short_help="Write a table to a Parquet, CSV or NDJSON file.")
 @click.argument("table")
 @click.argument("file")
 @database_option("DuckDB file with the table; it is never made.")
@@ -42,10 +42,28 @@ The file appears, or is replaced, only when it is complete.
     help="Default: what the ending of FILE tells (.parquet, .csv, .ndjson, .jsonl; also .csv.gz, .ndjson.zst ...).",
 )
 @click.option("--replace", is_flag=True, help="Replace an existing file once the new one is complete.")
+@click.option(
+    "--partition-by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Write a folder of Parquet files, parted by this column, a moment by its day; repeatable.",
+)
+@click.option("--setup", metavar="FILE", help="SQL to run before, for LOAD and CREATE SECRET.")
 @json_option
 @verbose_option
 @click.pass_obj
-def export(talk: Talk, /, *, table: str, file: str, database: str, form: Format | None, replace: bool) -> None:
+def export(
+    talk: Talk,
+    /,
+    *,
+    table: str,
+    file: str,
+    database: str,
+    form: Format | None,
+    replace: bool,
+    partition_by: tuple[str, ...],
+    setup: str | None,
+) -> None:
     """Write TABLE, which may be any table or view, to FILE, or to standard output if that is "-"."""
     from ..results import export_table  # noqa: PLC0415 - --help needs no DuckDB
 
@@ -53,7 +71,9 @@ def export(talk: Talk, /, *, table: str, file: str, database: str, form: Format 
         if file == STANDARD_OUTPUT:
             _print(talk, table, database, form)
             return
-        done = export_table(database, table, file, format=form, replace=replace)
+        done = export_table(
+            database, table, file, format=form, replace=replace, partition_by=partition_by or None, setup=setup
+        )
     talk.result(done.to_dict(), _sentence(done))
 
 
@@ -68,12 +88,12 @@ def _print(talk: Talk, table: str, database: str, form: Format | None) -> None:
     with tempfile.TemporaryDirectory(prefix="mp-fetch-") as folder:
         file = Path(folder, "table")
         export_table(database, table, file, format=form)
-        with file.open("rb") as rows:
-            shutil.copyfileobj(rows, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+        with file.open(encoding="utf-8", newline="") as rows:
+            talk.rows(rows)
 
 
 def _sentence(done: ExportedTable) -> str:
     return (
-        f"{shown(done.file)}: {done.rows:,} rows of {shown(done.table)} as {done.format}, {done.bytes / 1e6:,.1f} MB."
+        f"{shown(done.file)}: {many(done.rows, 'row')} of {shown(done.table)} as {done.format}, "
+        f"{done.bytes / 1e6:,.1f} MB."
     )

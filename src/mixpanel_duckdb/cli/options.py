@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import click
 
@@ -15,14 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "account_options",
+    "choice",
     "connection_options",
     "credentials_from",
     "filter_options",
     "filters_from",
+    "max_wait_option",
+    "table_options",
     "talk_options",
 ]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Flags(Protocol):
+    """Gives a command some flags."""
+
+    def __call__(self, command: Decorated, /) -> Decorated:
+        """Give them."""
+
+
 DEFAULT_DATABASE = "mixpanel.duckdb"
 
 
@@ -53,6 +66,17 @@ def filters_from(given: Mapping[str, Any]) -> ProfileFilters:
     return cast("ProfileFilters", filters)
 
 
+def choice(*, replace: bool, merge: bool) -> Literal["replace", "merge"] | None:
+    """What to do with an existing table, of the flags ``--replace`` and ``--merge``.
+
+    Raises:
+        click.UsageError: Both were given.
+    """
+    if replace and merge:
+        raise click.UsageError("--replace and --merge exclude each other.")
+    return "replace" if replace else "merge" if merge else None
+
+
 def credentials_from(account: str | None, project: str | None, target: str | None) -> Any:
     """Look names up with mixpanel-headless; without one it is ``None``, which stands for the environment.
 
@@ -69,7 +93,7 @@ def credentials_from(account: str | None, project: str | None, target: str | Non
     return open_session(account=account, project=project, target=target)
 
 
-def _chain(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
+def _chain(*options: Flags) -> Flags:
     def decorate(command: Decorated) -> Decorated:
         for option in reversed(options):
             command = option(command)
@@ -90,7 +114,17 @@ def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.ensure_object(Talk).as_json = value
 
 
-filter_options = _chain(
+class PageSize(click.ParamType[Any]):
+    """A number of profiles, or ``auto``."""
+
+    name = "page size"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Take ``auto`` as it is, and else a number of 1 or more."""
+        return value if value == "auto" else click.IntRange(min=1).convert(value, parameter, ctx)
+
+
+filter_options: Flags = _chain(
     click.option(
         "--where", metavar="EXPR", help="""Only profiles for which this is true: properties["plan"] == "pro"."""
     ),
@@ -121,27 +155,47 @@ filter_options = _chain(
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N profiles in all."),
     click.option(
         "--page-size",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Ask for N profiles a page; the server may lower it. Default: the server's, 1000.",
+        type=PageSize(),
+        metavar="auto|N",
+        help="Ask for N profiles a page; the server may lower it. Default: auto, the server's own size, or larger "
+        "pages where there would be more than 60.",
     ),
 )
 
-account_options = _chain(
+table_options: Flags = _chain(
+    click.option("--replace", is_flag=True, help="Swap an existing table for the new one once that is complete."),
+    click.option("--merge", is_flag=True, help="Update profiles of an existing table and insert the rest."),
+    click.option("--allow-other", is_flag=True, help="Replace or merge into a table that holds something else."),
+    click.option(
+        "--allow-shrink", is_flag=True, help="Replace a table of 1,000 rows or more by fewer than half as many."
+    ),
+    click.option(
+        "--history", "keep_history", is_flag=True, help="Keep each version of each profile in the table TABLE_history."
+    ),
+)
+
+max_wait_option: Flags = click.option(
+    "--max-wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Give up, resumable, when the server's limits ask for more waiting than this in all. Default: no bound.",
+)
+
+account_options: Flags = _chain(
     click.option("--account", metavar="NAME", help="Account that mixpanel-headless has stored, not the environment's."),
     click.option("--project", metavar="ID", help="Project to read with an account of mixpanel-headless."),
     click.option("--target", metavar="NAME", help="Target of mixpanel-headless: an account and a project in one name."),
 )
 
-connection_options = _chain(
+connection_options: Flags = _chain(
     click.option("--base-url", metavar="URL", help="Host to ask, such as https://eu.mixpanel.com, not the region's."),
     click.option("--allow-http", is_flag=True, help="Accept a --base-url that is neither https nor loopback."),
 )
 
-json_option = click.option(
+json_option: Flags = click.option(
     "--json", is_flag=True, expose_value=False, callback=_set_json, help="Print one JSON object instead of text."
 )
-verbose_option = click.option(
+verbose_option: Flags = click.option(
     "-v",
     "--verbose",
     is_flag=True,
@@ -149,7 +203,7 @@ verbose_option = click.option(
     callback=_set_verbose,
     help="Show the log, and where an unexpected error happened.",
 )
-talk_options = _chain(
+talk_options: Flags = _chain(
     json_option,
     click.option(
         "-q",
@@ -157,18 +211,32 @@ talk_options = _chain(
         is_flag=True,
         expose_value=False,
         callback=_set_quiet,
-        help="No progress; only warnings and errors on standard error.",
+        help="Say nothing when it succeeds, but JSON if that is asked for; what fails is said, with its warnings.",
     ),
     verbose_option,
 )
 
 
-def database_option(help_text: str, default: str | None = DEFAULT_DATABASE) -> Callable[[Decorated], Decorated]:
+def database_option(help_text: str, default: str | None = DEFAULT_DATABASE) -> Flags:
     """Give ``--database`` with a help text of the command's own."""
-    return click.option("-d", "--database", default=default, show_default=bool(default), metavar="FILE", help=help_text)
+    return click.option(
+        "-d",
+        "--database",
+        default=default,
+        show_default=bool(default),
+        metavar="FILE",
+        callback=_database_from,
+        help=help_text,
+    )
 
 
-def simulated_options(*, least: int, latency: float, latency_help: str) -> Callable[[Decorated], Decorated]:
+def _database_from(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if value.startswith(":memory:"):
+        raise click.BadParameter("what is kept in memory ends with the command; give a file.", ctx, parameter)
+    return os.path.expanduser(value)
+
+
+def simulated_options(*, least: int, latency: float, latency_help: str) -> Flags:
     """Give what describes a simulated project: ``--profiles`` and ``--latency``."""
     return _chain(
         click.option(

@@ -36,11 +36,10 @@ def writable(path: Path | None, database: str) -> Path | None:
     """
     if path is None:
         return None
-    if database == ":memory:":
-        raise click.UsageError("--timeline is drawn from the database's file, which :memory: has not.")
+    path = path.expanduser()
     if os.path.realpath(path) == os.path.realpath(database):
         raise click.UsageError(f"--timeline {path} is the database; give the picture a file of its own.")
-    is_new = not path.exists()
+    is_new = not os.path.exists(path)  # unlike Path, it bears a name that is too long
     try:
         with path.open("a+b") as file:
             file.seek(0)
@@ -51,6 +50,8 @@ def writable(path: Path | None, database: str) -> Path | None:
         path.unlink()
     if start not in (b"", b"<svg"):
         raise click.UsageError(f"--timeline {path} exists and is no SVG; give the picture a file of its own.")
+    if path.suffix.lower() not in ("", ".svg") or str(path) == "-":
+        raise click.UsageError(f"--timeline {path} cannot be: the picture is an SVG, so give a file that ends in .svg.")
     return path
 
 
@@ -64,23 +65,21 @@ def picture_of_run(talk: Talk, path: Path | None, database: str, table: str) -> 
         database: Where the journal is.
         table: Table that is fetched.
     """
-    started = datetime.now(UTC).replace(tzinfo=None)
+    started = datetime.now(UTC)
     try:
         yield
     finally:
-        if path is not None and Path(database).exists():
+        if path is not None and os.path.exists(database):
             _draw(talk, path, database, table, started)
 
 
 def _draw(talk: Talk, path: Path, database: str, table: str, started: datetime) -> None:
     """What goes wrong here must not hide how the run ended."""
-    from ..api import fetch_timeline, list_fetches  # noqa: PLC0415 - --help needs no DuckDB
+    from ..api import fetch_since, fetch_timeline  # noqa: PLC0415 - --help needs no DuckDB
 
     try:
-        mine = [each for each in list_fetches(database) if each.table.lower() == table.lower()]
-        found = [each for each in mine if each.updated_at >= started]
-        if found:
-            fetch_timeline(database, fetch_id=found[0].fetch_id).save(path)
+        if found := fetch_since(database, table, started):
+            fetch_timeline(database, fetch_id=found).save(path)
             talk.note(f"Timeline: {path}")
     except (MixpanelError, OSError) as error:
         talk.warn(f"The timeline could not be drawn: {error}")

@@ -5,27 +5,31 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
+from .ending import Command, end_with
+from .into import into_options, target_from
 from .options import (
     account_options,
+    choice,
     connection_options,
     credentials_from,
     database_option,
     filter_options,
     filters_from,
+    max_wait_option,
+    table_options,
     talk_options,
 )
 from .picture import picture_of_run, timeline_option, writable
 from .render import progress_for
 from .talk import Talk
-from .text import result_text
+from .text import next_steps, result_text
 
 __all__ = ["profiles"]
 
-_INCOMPLETE = 4
 _EPILOG = """\b
 Examples:
   mp-fetch profiles
@@ -37,22 +41,30 @@ Interrupted or incomplete? The same command goes on from there: pages that are s
 """
 
 
-@click.command(epilog=_EPILOG, short_help="Fetch every matching profile into a table.")
+@click.command(cls=Command, epilog=_EPILOG, short_help="Fetch every matching profile into a table.")
 @click.argument("table", default="profiles")
 @database_option("DuckDB file; it is made if there is none.")
 @click.option("--parallel/--no-parallel", default=True, help="Several pages at a time (the default), or one.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Pages fetched at a time, 1 to 5. Default: 5.")
-@click.option("--replace", is_flag=True, help="Swap an existing table for the new one once that is complete.")
-@click.option("--merge", is_flag=True, help="Update profiles of an existing table and insert the rest.")
+@into_options
+@table_options
+@click.option(
+    "--tolerance",
+    default="0",
+    metavar="N|N%",
+    help="Publish a result whose profiles differ from the server's total by no more than this. Default: 0.",
+)
 @click.option(
     "--resume/--no-resume", default=True, help="Go on where an earlier run ended (the default), or start over."
 )
 @click.option(
-    "--max-wait",
+    "--resume-max-age",
     type=click.FloatRange(min=0),
+    default=21_600.0,
     metavar="SECONDS",
-    help="Give up, resumable, when the server's limits ask for more waiting than this in all. Default: no bound.",
+    help="Go on only if the last page was stored at most so long ago. Default: 21600, six hours.",
 )
+@max_wait_option
 @timeline_option("Save a picture of the run to this file, as SVG, however it ends.")
 @filter_options
 @account_options
@@ -69,7 +81,12 @@ def profiles(
     workers: int | None,
     replace: bool,
     merge: bool,
+    allow_other: bool,
+    allow_shrink: bool,
+    keep_history: bool,
+    tolerance: str,
     resume: bool,
+    resume_max_age: float,
     max_wait: float | None,
     timeline: Path | None,
     account: str | None,
@@ -81,11 +98,12 @@ def profiles(
 ) -> None:
     """Fetch every matching profile into TABLE (default: profiles) of a DuckDB file."""
     with talk.listening():
-        if_exists = _choice(replace=replace, merge=merge)
+        if_exists = choice(replace=replace, merge=merge) or "error"
         workers = _workers(workers, parallel, talk)
         timeline = writable(timeline, database)
         from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
 
+        place = target_from(given)
         credentials = credentials_from(account, project, target)
         progress = progress_for(talk)
         talk.when_stopped = partial(progress.stop_line, resumes=resume)
@@ -97,22 +115,23 @@ def profiles(
                 parallel=parallel,
                 max_workers=workers,
                 if_exists=if_exists,
+                into=place,
+                allow_other=allow_other,
+                allow_shrink=allow_shrink,
+                keep_history=keep_history,
+                tolerance=tolerance,
                 resume=resume,
+                resume_max_age=resume_max_age,
                 rate_limit_wait=max_wait,
                 observer=progress,
                 base_url=base_url,
                 allow_http=allow_http,
                 **filters_from(given),
             )
-    talk.result(result.to_dict(), result_text(result, database, talk.told))
-    if not result.is_complete:
-        click.get_current_context().exit(_INCOMPLETE)
-
-
-def _choice(*, replace: bool, merge: bool) -> Literal["error", "replace", "merge"]:
-    if replace and merge:
-        raise click.UsageError("--replace and --merge exclude each other.")
-    return "replace" if replace else "merge" if merge else "error"
+    text = result_text(result, database, talk.told)
+    if result.published and place is None:
+        text += f"\n{next_steps(database, table)}"
+    end_with(talk, result.to_dict(), text, complete=result.published)
 
 
 def _workers(workers: int | None, parallel: bool, talk: Talk) -> int | None:

@@ -1,8 +1,8 @@
-"""Which progress the command shows: none for ``--quiet``, a bar on a terminal, a line now and then elsewhere."""
+"""Which progress the command shows: a bar on a terminal; elsewhere the log tells of it, and ``--quiet`` shows none."""
 
 from __future__ import annotations
 
-from ..display import Bar, Heartbeat, Tally
+from ..display import Bar, Tally
 from .talk import Talk
 
 __all__ = ["progress_for"]
@@ -10,8 +10,6 @@ __all__ = ["progress_for"]
 
 def progress_for(talk: Talk) -> Tally:
     """Choose the display of one run; the caller closes it."""
-    if talk.quiet:
-        return Tally(talk.notice)
-    if talk.screen.redraws:
+    if talk.screen.redraws and not talk.quiet:
         return Bar(talk.notice, talk.screen)
-    return Heartbeat(talk.notice, talk.screen)
+    return Tally(talk.notice)

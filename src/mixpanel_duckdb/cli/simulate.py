@@ -6,16 +6,17 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
+from ..text import many
 from .ending import Terminated
 from .options import simulated_options, verbose_option
 from .talk import Talk
 
 if TYPE_CHECKING:
-    from ..simulator import Simulator
+    from ..simulator import FaultKind, Simulator
 
 __all__ = ["simulate"]
 
@@ -23,9 +24,26 @@ _LOOK_AGAIN = 0.5
 _EPILOG = """\b
 Example:
   mp-fetch simulate --profiles 5000 --latency 0.3
+  mp-fetch simulate --quota 3 --fault reset@2 --fault status@4
 
 Its first lines on standard output are the base URL and the environment variables to set; Ctrl-C ends it.
 """
+
+
+def _faults_from(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, int | None], ...]:
+    from ..simulator import FaultKind  # noqa: PLC0415 - --help needs no server
+
+    faults, kinds = [], get_args(FaultKind)
+    for value in values:
+        kind, at, page = value.partition("@")
+        if kind not in kinds or (at and not (page.isascii() and page.isdigit())):
+            raise click.BadParameter(
+                f"{value!r} is none; give one of {', '.join(kinds)}, and perhaps a page, as in reset@2.", ctx, parameter
+            )
+        faults.append((kind, int(page) if at else None))
+    return tuple(faults)
 
 
 @click.command(epilog=_EPILOG, short_help="Serve a simulated project, for your own tests.")
@@ -43,17 +61,50 @@ Its first lines on standard output are the base URL and the environment variable
 )
 @click.option("--uniform", is_flag=True, help="Plain profiles of about 1,000 bytes instead of realistic, odd ones.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides every value.")
+@click.option(
+    "--quota",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Queries an hour; what is more is answered with 429. Default: any number.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND[@PAGE]",
+    callback=_faults_from,
+    help="Trouble for the first request of a page, or of each: status (500), reset, cut, hang, empty_page ...",
+)
+@click.option("--project", default="1", show_default=True, metavar="ID", help="Number of the project.")
 @verbose_option
 @click.pass_obj
 def simulate(
-    talk: Talk, /, *, profiles: int, port: int, latency: float, page_size: int, uniform: bool, seed: int
+    talk: Talk,
+    /,
+    *,
+    profiles: int,
+    port: int,
+    latency: float,
+    page_size: int,
+    uniform: bool,
+    seed: int,
+    quota: int | None,
+    faults: tuple[tuple[str, int | None], ...],
+    project: str,
 ) -> None:
     """Serve a simulated Mixpanel project on 127.0.0.1 until Ctrl-C or SIGTERM."""
-    from ..simulator import Behaviour, Population, Simulator  # noqa: PLC0415 - --help needs no server
+    from ..simulator import Behaviour, Fault, Limits, Population, Simulator  # noqa: PLC0415 - --help needs no server
 
     population = Population.uniform(profiles, seed=seed) if uniform else Population(profiles, seed=seed)
-    simulator = Simulator(population, behaviour=Behaviour(latency=latency, page_size=page_size), port=port)
-    talk.when_stopped = lambda: f"Stopped after {len(simulator.requests):,} requests."
+    simulator = Simulator(
+        population,
+        behaviour=Behaviour(latency=latency, page_size=page_size),
+        limits=Limits(quota=quota),
+        faults=[Fault(cast("FaultKind", kind), page=page) for kind, page in faults],
+        port=port,
+        project_id=project,
+    )
+    talk.when_stopped = lambda: f"Stopped after {many(len(simulator.requests), 'request')}."
     with talk.listening(), _listening(simulator):
         click.echo("\n".join([simulator.base_url, *_variables(simulator)]))
         _serve(talk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from ..results import FetchPlan, ProfileBatchProgress
 from .screen import Screen
@@ -96,6 +97,13 @@ class Bar(Redrawn):
             self._screen.line(self.outcome())
 
 
+class Lines(Protocol):
+    """Where lines can be written."""
+
+    def line(self, text: str) -> None:
+        """Write one."""
+
+
 class Heartbeat(Tally):
     """A line every few seconds, every minute during a long wait, and one at the end.
 
@@ -110,7 +118,7 @@ class Heartbeat(Tally):
     def __init__(
         self,
         say: Callable[[str], None],
-        screen: Screen,
+        screen: Lines,
         *,
         apart: float = _BEATS_APART,
         reserved: bool = False,

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import TextIO
 
-from ..text import shown
+from ..text import shown, wrapped
 
 __all__ = ["Screen"]
 
@@ -59,6 +59,8 @@ class Screen:
     def line(self, text: str) -> None:
         """Write a line, or several, that stay above the redrawn one."""
         safe = shown(text, keep="\n")
+        if self.redraws:
+            safe = wrapped(safe, self.width + 1)
         with self._lock:
             drawn = self._drawn
             self._put(f"{self._erasure()}{safe}\n{drawn}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..results import FetchPlan, ProfileBatchProgress, SilentObserver
-from ..text import duration
+from ..text import duration, many
 
 __all__ = ["Tally"]
 
@@ -35,11 +35,11 @@ class Tally(SilentObserver):
         self._active_then = 0.0
         self._held = 0.0
         self._held_until = self._started
-        self.held_by = ""
+        self.held_by: str = ""
         self.plan: FetchPlan | None = None
-        self.pages = 0
-        self.rows = 0
-        self.failed = 0
+        self.pages: int = 0
+        self.rows: int = 0
+        self.failed: int = 0
 
     def planned(self, plan: FetchPlan) -> None:
         """Count from where an earlier run has ended."""
@@ -95,7 +95,7 @@ class Tally(SilentObserver):
 
     def outcome(self) -> str:
         """Say where the run has ended."""
-        return f"{self._pages()}, {self.rows:,} profiles in {duration(self.elapsed)}"
+        return f"{self._pages()}, {self._rows()} in {duration(self.elapsed)}"
 
     def stop_line(self, *, resumes: bool = True) -> str:
         """Say what a run leaves that was stopped, and how it goes on.
@@ -107,13 +107,17 @@ class Tally(SilentObserver):
             return "Stopped before any page was stored; the same command starts again."
         again = "goes on" if resumes else "without --no-resume goes on"
         return (
-            f"Stopped after {self.pages - self.failed:,} of {self.plan.total_pages:,} pages; "
+            f"Stopped after {self.pages - self.failed:,} of {many(self.plan.total_pages, self.plan.unit[:-1])}; "
             f"what arrived is stored, and the same command {again} from here."
         )
 
     def _pages(self) -> str:
         failed = f" ({self.failed:,} failed)" if self.failed else ""
-        return f"{self.pages:,}/{self.plan.total_pages if self.plan else 0:,} pages{failed}"
+        total, unit = (self.plan.total_pages, self.plan.unit) if self.plan else (0, "pages")
+        return f"{self.pages:,}/{many(total, unit[:-1])}{failed}"
+
+    def _rows(self) -> str:
+        return many(self.rows, (self.plan.what if self.plan else "profiles")[:-1])
 
     def _wait(self) -> list[str]:
         hold = self.hold
@@ -125,13 +129,13 @@ class Tally(SilentObserver):
         return [f"waiting until {until}", f"({self.held_by}, {duration(hold)})"]
 
     def _pace(self) -> list[str]:
-        profiles = f"{self.rows:,} profiles"
+        rows = self._rows()
         done, total = self.pages - self._base[0], self.plan.total_pages if self.plan else 0
         if done <= 0 or self._active_then <= 0:
-            return [profiles]
+            return [rows]
         since = self._active - self._active_then
         # Figures that are made anew between two pages would sink until the next one comes; only a stall may do that.
         active = self._active if since > _STALL * self._active_then / done else self._active_then
         rate = f"{(self.rows - self._base[1]) / active:,.0f}/s"
         left = max(0.0, (total - self.pages) * active / done - since)
-        return [profiles, rate, f"{duration(left)} left"] if total > self.pages else [profiles, rate]
+        return [rows, rate, f"{duration(left)} left"] if total > self.pages else [rows, rate]

@@ -1,78 +1,32 @@
-"""The threads of one download: fetch threads, the writer, and the one queue through which the caller hears of them.
+"""The pages of one download: which is asked for, what is wrong with it, and what becomes of it.
 
-Enter it, ``start()``, iterate ``events()`` on the caller's thread, and leave it. Where no session is known yet, one
-fetch thread asks for page 0, and the caller lets the download ``go_on`` with what that announces. A plain end comes
-when everything is committed; an exception raised inside (Ctrl-C, a callback, a refusal) asks for the stop, cuts the
-reads under way, lets the writer commit what is queued, and goes on to the caller once the threads are gone.
-
-Whatever is started here was known before, so that an interrupt at any moment finds it: a thread that comes to life
-behind a stop looks at that first, and ends.
+The threads are those of ``threads``. Where no session is known yet, one of them asks for page 0, and the caller lets
+the download ``go_on`` with what that announces.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Self
-
-from ..engage import ROUNDS, UNREADABLE_TRIES, Announcement, EngagePage, ProfileQuery, row_oddity
+from ..engage import LARGE_TRIES, ROUNDS, UNREADABLE_TRIES, Announcement, EngagePage, ProfileQuery, row_oddity
 from ..errors import FetchStopped, MixpanelError, RateLimitError, RequestRejectedError, SessionLostError
-from ..http import Arrival, FetchControl, cut_short
-from ..store import PageReceipt, PageWrite
+from ..http import Arrival, FetchControl
+from ..process import LARGE_BLOCK, give_large_blocks_back
+from ..store import PageReceipt, PageWrite, StagedGroup
 from .budget import ByteBudget
+from .news import FirstPage, LargePagesFailed, PageEvent
 from .schedule import Assignment, PageSchedule
 from .source import PageSource
-from .writer import PageSink, Writer
+from .threads import FetchThreads
+from .writer import PageSink
 
-__all__ = ["SESSION_STATUS", "Download", "FirstPage", "PageEvent"]
+__all__ = ["SESSION_STATUS", "Download"]
 
 # What a server may say when it does not know a session; its own text is not published.
 SESSION_STATUS = frozenset({400, 404, 410})
-_TICK = 0.1
-_WRITER_PATIENCE = 60.0
-# Three pages of 50,000 profiles.
-_BODY_BYTES = 160_000_000
+# Two pages of 50,000 profiles.
+_BODY_BYTES = 100_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class FirstPage:
-    """Page 0 has come; the download waits to be told to go on."""
-
-    page: EngagePage
-
-
-@dataclass(frozen=True, slots=True)
-class PageEvent:
-    """What happened to a page.
-
-    Args:
-        index: The page.
-        rows: Rows committed.
-        problem: What went wrong; ``None`` when it was committed as expected.
-        committed: Whether its rows are stored.
-        again: Whether it will be fetched once more.
-    """
-
-    index: int
-    rows: int = 0
-    problem: str | None = None
-    committed: bool = False
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A thread has ended, by itself or with an error that ends the run."""
-
-    writer: bool
-    error: BaseException | None = None
-
-
-class Download:
+class Download(FetchThreads[PageWrite, StagedGroup, PageReceipt, FirstPage | PageEvent]):
     """Fetches the pages of a schedule into a sink; a context manager, used once.
 
     Args:
@@ -86,6 +40,7 @@ class Download:
         largest_body: Bytes of the largest body that an earlier run of this fetch stored.
         resumed: Whether an earlier run opened the session; a refusal may then mean that it is gone, and is asked for
             once more before it counts.
+        large: Whether the size of the pages was chosen here: if they fail again and again, another is to be tried.
     """
 
     def __init__(
@@ -94,112 +49,65 @@ class Download:
         query: ProfileQuery,
         schedule: PageSchedule,
         control: FetchControl,
-        sink: PageSink,
+        sink: PageSink[PageWrite, StagedGroup, PageReceipt],
         workers: int,
         *,
         announced: Announcement | None = None,
         largest_body: int = 0,
         resumed: bool = False,
+        large: bool = False,
     ) -> None:
+        super().__init__("mp-fetch-page", workers, control, sink, source.abort)
         self._source = source
+        # These three are written on the caller's thread, before the schedule has pages that need them.
         self._query = query
-        self._schedule = schedule
-        self._control = control
-        self._workers = workers
-        # Written on the caller's thread, before the schedule has pages that need it.
+        self._large = large
         self._announced = announced
+        self._schedule = schedule
+        # What to go on with if page 0 cannot be had in larger pages.
+        self._first: FirstPage | None = None
         self._resumed = resumed
+        if largest_body >= LARGE_BLOCK:
+            give_large_blocks_back()
         self._budget = ByteBudget(_BODY_BYTES, bodies=workers + 2, largest=largest_body)
-        self._events: queue.SimpleQueue[FirstPage | PageEvent | _Ended] = queue.SimpleQueue()
-        self._writer = Writer(sink, workers * 2, on_written=self._written, on_end=self._writer_ended)
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mp-fetch-page")
-        # Fetch threads that are at work, and those that were started and have not been heard to end.
-        self._idle = threading.Condition()
-        self._at_work = 0
-        self._started = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
-        with ExitStack() as last:  # each of these is done even if another interrupt comes in the one before
-            last.callback(self._executor.shutdown, wait=False)
-            last.callback(self._writer.join, _WRITER_PATIENCE)
-            last.callback(self._writer.finish)
-            if exc_type is not None:
-                last.callback(cut_short, self._control.stop, self._source.abort, self._still_at_work)
-            last.callback(self._executor.shutdown, wait=exc_type is None, cancel_futures=True)
-            if exc_type is not None:
-                self._control.stop.ask()
 
     def start(self) -> None:
-        """Start the writer, and as many fetch threads as there is work for."""
+        """Start the writer, and as many fetch threads as there is work for: one, where page 0 has to come first."""
         self._writer.start()
         self._start_workers(self._workers if self._announced else 1)
 
-    def go_on(self, first: EngagePage, announced: Announcement) -> None:
+    def ask_again(self, first: FirstPage, query: ProfileQuery) -> None:
+        """Ask for page 0 once more, in larger pages; if it cannot be had so, what had come is given again.
+
+        Args:
+            first: What had come.
+            query: The filters, with the other size.
+        """
+        self._first, self._query, self._large = first, query, True
+        self._schedule.extend([0])
+
+    def go_on(self, first: FirstPage, announced: Announcement, query: ProfileQuery, *, large: bool = False) -> None:
         """Go on with the pages behind page 0, which is written meanwhile.
 
         Args:
             first: Page 0.
             announced: What it says of the result.
+            query: The filters that it was asked for with.
+            large: Whether the size of its pages was chosen here.
         """
-        self._announced = announced
-        self._schedule.extend(range(1, announced.pages))
-        self._received(self._write(first, self._control.trace.arrived(first.index)))
+        self._first, self._query, self._large, self._announced = None, query, large, announced
+        if len(first.page.body) >= LARGE_BLOCK:
+            give_large_blocks_back()
+        write = self._write(first.page, first.how)
+        # Of two forms of a profile the first is kept: no page may come into the queue before page 0.
+        self._schedule.extend(range(1, announced.pages), behind=lambda: self._received(write))
         self._start_workers(min(self._workers, announced.pages) - 1)
 
-    def events(self) -> Iterator[FirstPage | PageEvent | None]:
-        """Yield what happens to each page, and ``None`` whenever a tenth of a second passed without news.
-
-        Raises:
-            BaseException: What ended a thread: a refusal of the server, a storage error.
-        """
-        while True:
-            try:
-                event = self._events.get(timeout=_TICK)
-            except queue.Empty:
-                yield None
-                continue
-            if not isinstance(event, _Ended):
-                yield event
-                continue
-            if event.error is not None:
-                raise event.error
-            if event.writer:
-                return
-            self._started -= 1
-            if not self._started:
-                self._writer.finish()
-
-    def _start_workers(self, number: int) -> None:
-        for _ in range(number):
-            try:
-                self._executor.submit(self._work)
-            except RuntimeError:  # the interpreter is ending, and a run on another thread with it
-                if not self._started:
-                    raise FetchStopped("The interpreter is ending: no request can be sent any more.") from None
-                return
-            self._started += 1
-
-    def _still_at_work(self, seconds: float) -> bool:
-        with self._idle:
-            return not self._idle.wait_for(lambda: not self._at_work, seconds)
-
-    def _work(self) -> None:
-        """A fetch thread: take, fetch, hand over, until nothing is left."""
-        error: BaseException | None = None
-        with self._idle:
-            self._at_work += 1
-        try:
-            while (assignment := self._schedule.take(self._control)) is not None:
-                self._fetch(assignment)
-        except BaseException as caught:  # noqa: BLE001 - raised again on the caller's thread
-            error = caught
-        self._events.put(_Ended(writer=False, error=error))
-        with self._idle:
-            self._at_work -= 1
-            self._idle.notify_all()
+    def _fetch_next(self) -> bool:
+        assignment = self._schedule.take(self._control)
+        if assignment is not None:
+            self._fetch(assignment)
+        return assignment is not None
 
     def _fetch(self, assignment: Assignment) -> None:
         index, trace = assignment.index, self._control.trace
@@ -207,7 +115,8 @@ class Download:
             self._budget.reserve(index, self._control)
             trace.take(index)
             session_id = self._announced.session_id if self._announced else None
-            page = self._source.fetch(index, self._query, session_id, self._control)
+            control = self._control.trying(LARGE_TRIES) if self._large else self._control
+            page = self._source.fetch(index, self._query, session_id, control)
             self._schedule.arrived()
         except FetchStopped as error:
             trace.failed(error)
@@ -218,13 +127,22 @@ class Download:
             self._failed(index, error)
         else:
             if self._announced is None:
-                self._events.put(FirstPage(page))
+                self._events.put(FirstPage(page, trace.arrived(index)))
             else:
                 self._received(self._write(page, trace.arrived(index), last_try=assignment.last_try))
 
     def _write(self, page: EngagePage, how: Arrival, *, last_try: bool = False) -> PageWrite:
-        expected = self._promised.expected_rows(page.index)
-        return PageWrite(page, expected, last_try, how.requested_at, how.received_at, how.worker, how.steps)
+        announced = self._promised
+        return PageWrite(
+            page,
+            announced.expected_rows(page.index),
+            last_try,
+            how.requested_at,
+            how.received_at,
+            how.worker,
+            how.steps,
+            cut=announced.cuts(page.index),
+        )
 
     @property
     def _promised(self) -> Announcement:
@@ -236,8 +154,14 @@ class Download:
         if self._announced and isinstance(error, RateLimitError) and error.gave_up:
             self._schedule.unsettle(index, str(error))
             self._schedule.give_up(str(error))
+        elif self._first is not None:
+            self._control.trace.arrived(index)  # what was done for it is of no page that will come
+            self._events.put(FirstPage(self._first.page, self._first.how, refused=error))
         elif self._announced and (error.retryable or self._may_mean_a_lost_session(error)):
-            again = self._schedule.failed(index, str(error), at_once=not error.retryable)
+            if self._large and self._control.trace.failures(index) >= LARGE_TRIES:
+                raise LargePagesFailed(str(error)) from error
+            tries = LARGE_TRIES if self._large else ROUNDS
+            again = self._schedule.failed(index, str(error), at_once=not error.retryable, tries=tries)
             if not again and not error.retryable:
                 raise error
             self._events.put(PageEvent(index, problem=str(error), again=again))
@@ -279,6 +203,3 @@ class Download:
             tries = ROUNDS if receipt.rows else UNREADABLE_TRIES
             again = self._schedule.spoiled(receipt.index, receipt.problem, tries=tries, storable=True)
             self._events.put(PageEvent(receipt.index, problem=receipt.problem, again=again))
-
-    def _writer_ended(self, error: BaseException | None) -> None:
-        self._events.put(_Ended(writer=True, error=error))

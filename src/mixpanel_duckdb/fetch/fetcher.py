@@ -12,22 +12,21 @@ Resume is "call it again": the journal knows which pages are committed, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
+from threading import Event
 from typing import Any, Unpack
 
 from ..arguments import check
-from ..display import Progress, progress_display
+from ..display import Progress, RunLog, progress_display
 from ..engage import ProfileFilters, ProfileQuery
 from ..http import capped_workers
-from ..results import FetchObserver, FetchPlan, ParallelProfileFetchResult, ProfileBatchProgress
-from ..store import IfExists, ProfileStore
-from .run import FetchOptions, FetchRun
+from ..results import FetchObserver, ParallelProfileFetchResult
+from ..store import FetchRecord, IfExists, ProfileStore, Target, check_target
+from .run import FetchOptions, FetchRun, spec_of
 from .source import page_source
+from .telling import BatchCallback, Listener
 
 __all__ = ["ParallelProfileFetcher"]
-
-BatchCallback = Callable[[ProfileBatchProgress], object]
 
 
 class ParallelProfileFetcher:
@@ -56,7 +55,7 @@ class ParallelProfileFetcher:
     """
 
     def __init__(self, client: Any, store: ProfileStore, *, max_workers: int | None = None) -> None:
-        check(locals(), but={"self"}, required={"client"})
+        check(locals(), but={"self"})
         self._source = page_source(client)
         self._store = store
         self._workers = capped_workers(max_workers)
@@ -65,22 +64,40 @@ class ParallelProfileFetcher:
         self,
         table: str = "profiles",
         *,
+        into: Target | None = None,
         if_exists: IfExists = "error",
+        allow_other: bool = False,
+        allow_shrink: bool = False,
+        tolerance: int | str = 0,
+        keep_history: bool = False,
         resume: bool = True,
-        resume_max_age: float | None = 3600.0,
+        resume_max_age: float | None = 21_600.0,
         rate_limit_wait: float | None = None,
         max_workers: int | None = None,
         on_batch_complete: BatchCallback | None = None,
         observer: FetchObserver | None = None,
         progress: Progress = "auto",
+        stop: Event | None = None,
         **filters: Unpack[ProfileFilters],
     ) -> ParallelProfileFetchResult:
         """Fetch every matching profile, going on where an earlier run of the same fetch stopped.
 
         Args:
             table: Table to publish; it appears, or is replaced, only when the fetch is complete.
+            into: Where to publish, if not in the database itself: see :class:`Target`. Staging and journal stay there.
             if_exists: ``"error"`` refuses an existing table before the first request, ``"replace"`` swaps it at the
                 end, ``"merge"`` updates the profiles that exist and inserts the others.
+            allow_other: Replace or merge into a table that holds something else: another project, host or Data View,
+                another group's profiles, other filters, more properties. By default that is refused before the first
+                request.
+            allow_shrink: Replace a table of 1,000 rows or more by fewer than half as many. By default such a fetch is
+                held back, complete but not published; the same call with ``allow_shrink=True`` then publishes it
+                without a request.
+            tolerance: By how many profiles the result may differ from the server's total, or a share of that such as
+                ``"0.1%"``: if all pages arrived, it is published all the same (``accepted_difference``), though not
+                complete.
+            keep_history: Keep each version of each profile in the table ``<table>_history``, in the transaction that
+                publishes; see :func:`~mixpanel_duckdb.changes`.
             resume: Whether to go on with an unfinished fetch of the same query, project and table.
             resume_max_age: Seconds since its last committed page after which its session is not trusted; ``None``: it
                 is for as long as the server knows it.
@@ -94,6 +111,8 @@ class ParallelProfileFetcher:
                 extra ``progress`` is installed), in a log a line every half minute, nothing in a shorter run; nothing
                 either if you pass ``on_batch_complete`` or ``observer``. ``True``: a bar by tqdm in any case. ``False``
                 or ``None``: nothing.
+            stop: Set it, from any thread, and the run ends as at a Ctrl-C: no further request, what has arrived is
+                kept, and :class:`FetchStopped` is raised here within about a second.
             **filters: See :class:`ProfileQuery`; ``page_size`` among them.
 
         Returns:
@@ -102,50 +121,63 @@ class ParallelProfileFetcher:
         Raises:
             QueryError: A filter or another argument is wrong; nothing was sent.
             TableExistsError: The table exists and ``if_exists`` is ``"error"``; nothing was sent.
+            UnsuitableTableError: The table holds something else, or could not take the profiles; nothing was sent.
+            FetchStopped: ``stop`` was set.
             MixpanelError: The server refuses (400, 401, 402, 403, 404), or the store does; or ``progress`` is ``True``
                 and tqdm is missing.
         """
-        check(locals(), but={"self", "filters"})
+        check(locals(), but={"self", "filters", "into"})
+        check_target(into, keep_history=keep_history)
+        if into is not None:
+            into, table = into.of(table)
         query = ProfileQuery(**filters)
         options = FetchOptions(
             workers=self._workers if max_workers is None else capped_workers(max_workers),
-            if_exists=if_exists,
+            into=into,
+            allowed={
+                "if_exists": if_exists,
+                "allow_other": allow_other,
+                "allow_shrink": allow_shrink,
+                "keep_history": keep_history,
+            },
+            tolerance=tolerance,
             resume=resume,
             resume_max_age=resume_max_age,
             rate_limit_wait=rate_limit_wait,
+            stop=stop,
         )
         heard = on_batch_complete is not None or observer is not None
         showing = closing(progress_display(progress, heard=heard))
         with self._store.in_one_thread(), showing as display:
-            listener = _Listener(on_batch_complete, display, *([] if observer is None else [observer]))
-            return FetchRun(self._source, self._store, query, table, options, listener).execute()
+            log = RunLog()
+            listener = Listener(on_batch_complete, log, display, observer)
+            try:
+                run = FetchRun(self._source, self._store, query, table, options, listener)
+                result = run.execute(lambda: log.begun(table, self._described(query)))
+            except BaseException as error:
+                log.ended_by(error)
+                raise
+            log.ended(result)
+            return result
 
+    def last_published(
+        self, table: str = "profiles", into: Target | None = None, **filters: Unpack[ProfileFilters]
+    ) -> FetchRecord | None:
+        """Find the fetch that a table was last published by, if that is of just this and the table is still there.
 
-class _Listener:
-    """Passes everything on to several observers, and pages to the caller's callback."""
+        Args:
+            table: The table.
+            into: Where it was published, if not in the database itself; whether it is still there is not looked at.
+            **filters: See :class:`ProfileQuery`.
+        """
+        check({"table": table})
+        if into is not None:
+            into, table = into.of(table)
+        return self._store.published(spec_of(self._source, ProfileQuery(**filters), table, into))
 
-    def __init__(self, on_batch_complete: BatchCallback | None, *observers: FetchObserver) -> None:
-        self._on_batch_complete = on_batch_complete
-        self._observers = observers
-
-    def planned(self, plan: FetchPlan) -> None:
-        for each in self._observers:
-            each.planned(plan)
-
-    def page_done(self, progress: ProfileBatchProgress) -> None:
-        for each in self._observers:
-            each.page_done(progress)
-        if self._on_batch_complete is not None:
-            self._on_batch_complete(progress)
-
-    def waiting(self, seconds: float, reason: str) -> None:
-        for each in self._observers:
-            each.waiting(seconds, reason)
-
-    def notice(self, text: str) -> None:
-        for each in self._observers:
-            each.notice(text)
-
-    def ticked(self) -> None:
-        for each in self._observers:
-            each.ticked()
+    def _described(self, query: ProfileQuery) -> str:
+        """Say what is fetched, from where."""
+        filters = ", ".join(f"{name}={value}" for name, value in query.params().items())
+        source = self._source
+        where = f"project {source.project_id} at {source.host}" if source.project_id else "a client of the caller's"
+        return f"{where}, {filters or 'all profiles'}"

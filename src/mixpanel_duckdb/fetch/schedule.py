@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..engage import ROUNDS
@@ -94,26 +94,34 @@ class PageSchedule:
         with self._changed:
             self._in_a_row = 0
 
-    def extend(self, pages: Iterable[int]) -> None:
-        """Add pages behind the others."""
+    def extend(self, pages: Iterable[int], *, behind: Callable[[], None] | None = None) -> None:
+        """Add pages behind the others.
+
+        Args:
+            pages: Their indices.
+            behind: Done before anybody can take one of them; it must not wait.
+        """
         with self._changed:
             self._todo.extend(pages)
+            if behind:
+                behind()
             self._changed.notify_all()
 
-    def failed(self, index: int, reason: str, *, at_once: bool = False) -> bool:
+    def failed(self, index: int, reason: str, *, at_once: bool = False, tries: int = ROUNDS) -> bool:
         """Settle a try that brought nothing.
 
         Args:
             index: The page.
             reason: What went wrong.
             at_once: Whether its next try comes before other pages.
+            tries: How many times the page may be tried in all.
 
         Returns:
             Whether it will be tried again.
         """
         with self._changed:
             self._in_a_row += 1
-            again = self._again(index, reason, ROUNDS, at_once=at_once)
+            again = self._again(index, reason, tries, at_once=at_once)
             if self._in_a_row >= _FAILURES_IN_A_ROW:
                 self._drop_rest(f"not tried: {self._in_a_row} requests in a row failed, the last with: {reason}")
                 return False

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from ..engage import EngagePage, MixpanelClient, ProfileQuery
 from ..errors import ConnectionFailedError, MixpanelError
-from ..http import FetchControl, Pause
+from ..http import FetchControl, Pause, Stop
 
 __all__ = ["PageSource", "page_source"]
 
@@ -24,17 +24,19 @@ class PageSource(Protocol):
         project_id: Project that is read, ``""`` if not known; part of what makes two fetches the same.
         host: Base URL that is read from, likewise; a name of its own for a client of which nothing is known.
         data_view: Id of the Data View that is read through, ``""`` if none, likewise.
+        account: Who reads, ``""`` if not known, likewise.
     """
 
     project_id: str
     host: str
     data_view: str
+    account: str
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; blocks, and ends early when the control is stopped."""
 
-    def abort(self) -> None:
-        """Cut the reads that are under way."""
+    def abort(self, run: Stop) -> None:
+        """Cut the reads of a run that are under way."""
 
     def pause(self) -> Pause | None:
         """The wait for the server's limits that holds all workers now, if any."""
@@ -45,17 +47,18 @@ class ClientSource:
 
     def __init__(self, client: MixpanelClient) -> None:
         self._client = client
-        self.project_id = client.credentials.project_id
-        self.host = client.base_url
-        self.data_view = client.credentials.scope().get("workspace_id", "")
+        self.project_id: str = client.credentials.project_id
+        self.host: str = client.base_url
+        self.data_view: str = client.credentials.scope().get("workspace_id", "")
+        self.account: str = client.credentials.account
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page."""
         return self._client.fetch_page(index, query, session_id=session_id, control=control)
 
-    def abort(self) -> None:
-        """Cut the reads that are under way."""
-        self._client.abort()
+    def abort(self, run: Stop) -> None:
+        """Cut the reads of a run that are under way."""
+        self._client.abort(run)
 
     def pause(self) -> Pause | None:
         """The wait that holds all workers now, if any."""
@@ -75,22 +78,28 @@ class AnswerSource:
         known = client.credentials if isinstance(client, MixpanelClient) else client
         project, host = getattr(known, "project_id", None), getattr(client, "base_url", None)
         told = isinstance(project, str) and isinstance(host, str)
+        self.project_id: str
+        self.host: str
+        self.data_view: str
+        self.account: str
         self.project_id, self.host = (str(project), str(host)) if told else ("", _name_of(client))
-        self.data_view = known.scope().get("workspace_id", "") if isinstance(client, MixpanelClient) else ""
+        ours = isinstance(client, MixpanelClient)
+        self.data_view, self.account = (known.scope().get("workspace_id", ""), known.account) if ours else ("", "")
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; filters that are not set are not passed."""
         control.stop.check()
         control.sent(index)
+        given = {name: value for name, value in query.given().items() if value is not None}
         try:
-            answer = self._ask(index, session_id=session_id, **query.given())
+            answer = self._ask(index, session_id=session_id, **given)
         except MixpanelError:
             raise
         except Exception as error:
             raise ConnectionFailedError(f"Page {index}: {type(error).__name__}: {error}", page=index) from error
         return EngagePage.from_answer(index, answer)
 
-    def abort(self) -> None:
+    def abort(self, run: Stop) -> None:
         """Nothing is known of its connections: reads end by themselves."""
 
     def pause(self) -> Pause | None:

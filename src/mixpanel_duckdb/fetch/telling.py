@@ -4,16 +4,62 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any
 
 from ..engage import Announcement
+from ..errors import FetchStopped
 from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT
 from ..results import FetchObserver, FetchPlan, ProfileBatchProgress
-from .download import PageEvent
+from .news import PageEvent
 from .source import PageSource
 
-__all__ = ["Telling"]
+__all__ = ["BatchCallback", "Listener", "Telling", "check_stop"]
 
 _log = logging.getLogger("mixpanel_duckdb")
+BatchCallback = Callable[[ProfileBatchProgress], object]
+
+
+def check_stop(stop: Event | None) -> None:
+    """End a run where its caller, on whatever thread, has asked for that."""
+    if stop is not None and stop.is_set():
+        raise FetchStopped("The fetch was stopped by its caller; what has arrived is kept.")
+
+
+class Listener:
+    """Passes everything on to several observers, and pages to the caller's callback."""
+
+    def __init__(self, on_batch_complete: BatchCallback | None, *observers: FetchObserver | None) -> None:
+        self._on_batch_complete = on_batch_complete
+        self._observers = [each for each in observers if each is not None]
+
+    def planned(self, plan: FetchPlan) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            each.planned(plan)
+
+    def page_done(self, progress: ProfileBatchProgress) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            each.page_done(progress)
+        if self._on_batch_complete is not None:
+            self._on_batch_complete(progress)
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            each.waiting(seconds, reason)
+
+    def notice(self, text: str) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            each.notice(text)
+
+    def ticked(self) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            each.ticked()
 
 
 class Telling:
@@ -37,7 +83,18 @@ class Telling:
         self._total_pages = 0
         self._completed_pages = 0
         self._cumulative_rows = 0
+        self._expected_rows: int | None = None
         self.notices: list[str] = []
+
+    @property
+    def standing(self) -> dict[str, Any]:
+        """How far the run is, in the words of a ``Sign``."""
+        return {
+            "pages": self._completed_pages,
+            "total_pages": self._total_pages or None,
+            "rows": self._cumulative_rows,
+            "expected_rows": self._expected_rows,
+        }
 
     @property
     def completed_pages(self) -> int:
@@ -53,12 +110,14 @@ class Telling:
         """
         done, rows = len(committed), sum(committed.values())
         self._total_pages, self._completed_pages, self._cumulative_rows = announced.pages, done, rows
+        self._expected_rows = announced.total
         self._observer.planned(FetchPlan(self._table, announced.pages, announced.total, done, rows, self._workers))
         if announced.pages - done > HOURLY_QUOTA:
             _log.warning(
                 "%d pages to fetch. Mixpanel publishes a limit of %d queries an hour and %d at a time; its own client "
                 "says that pages of one session are not counted, only the first is. If the server answers 429 all the "
-                "same, every worker waits as long as it says and then goes on.",
+                "same, every worker waits as long as it says and then goes on. Larger pages make them fewer: "
+                "--page-size N (page_size=N).",
                 announced.pages - done,
                 HOURLY_QUOTA,
                 MAX_IN_FLIGHT,
@@ -86,7 +145,6 @@ class Telling:
 
     def notice(self, text: str) -> None:
         """Say something in words."""
-        _log.info(text)
         self.notices.append(text)
         self._observer.notice(text)
 

@@ -14,16 +14,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from ..store import PageReceipt, PageWrite, StagedGroup
 from .channel import Channel
 from .turns import SHORT_TURNS
 
 __all__ = ["PageSink", "Writer"]
 
 # DuckDB parses the bodies of a group at once, at several times their size.
-_GROUP_BYTES = 3_000_000
+_GROUP_BYTES = 4_000_000
 # So long a page waits for others to share its statement with; small beside any request.
 _GATHER = 0.02
 # A transaction becomes row groups of its own (see ``store.database``); smaller ones make a larger file.
@@ -32,8 +31,35 @@ _COMMIT_BYTES = 19_000_000
 _STAGED_GROUPS = 4
 
 
-class PageSink(Protocol):
-    """Stores groups of pages; one thread enters it, commits and leaves it, while another stages."""
+class Sized(Protocol):
+    """What is handed over."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+
+
+_Item = TypeVar("_Item", bound=Sized)
+_Group = TypeVar("_Group", bound="Group")
+_Receipt = TypeVar("_Receipt")
+_Item_contra = TypeVar("_Item_contra", contravariant=True)
+_Receipt_co = TypeVar("_Receipt_co", covariant=True)
+
+
+class Group(Protocol):
+    """Items that were parsed together."""
+
+    @property
+    def pages(self) -> tuple[Any, ...]:
+        """The items, their bodies taken off."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the bodies."""
+
+
+class PageSink(Protocol[_Item_contra, _Group, _Receipt_co]):
+    """Stores groups of what is handed over; one thread enters it, commits and leaves it, while another stages."""
 
     def __enter__(self) -> Self:
         """Take what it needs."""
@@ -41,14 +67,14 @@ class PageSink(Protocol):
     def __exit__(self, *exc: object) -> None:
         """Give that back."""
 
-    def stage(self, pages: Sequence[PageWrite]) -> StagedGroup:
+    def stage(self, pages: Sequence[_Item_contra]) -> _Group:
         """Parse a group in memory."""
 
-    def commit(self, groups: Sequence[StagedGroup]) -> Sequence[PageReceipt]:
+    def commit(self, groups: Sequence[_Group]) -> Sequence[_Receipt_co]:
         """Store groups in one transaction and say what became of each page, in their order."""
 
 
-class Writer:
+class Writer(Generic[_Item, _Group, _Receipt]):
     """The queue and its two threads; every other thread may call the methods.
 
     Args:
@@ -60,19 +86,19 @@ class Writer:
 
     def __init__(
         self,
-        sink: PageSink,
+        sink: PageSink[_Item, _Group, _Receipt],
         capacity: int,
         *,
-        on_written: Callable[[PageWrite, PageReceipt], None],
+        on_written: Callable[[_Item, _Receipt], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
         self._sink = sink
         self._capacity = capacity
         self._on_written = on_written
         self._on_end = on_end
-        self._pages: Channel[PageWrite] = Channel(capacity)
+        self._pages: Channel[_Item] = Channel(capacity)
         # A group, and whether another is sure to follow it.
-        self._staged: Channel[tuple[StagedGroup, bool]] = Channel(_STAGED_GROUPS)
+        self._staged: Channel[tuple[_Group, bool]] = Channel(_STAGED_GROUPS)
         self._error: BaseException | None = None
         # Taken by the writing thread when it begins, or by whoever finds that it never will.
         self._begun = threading.Lock()
@@ -83,7 +109,7 @@ class Writer:
         """Start one thread, which starts the other: nothing that interrupts the caller comes in between."""
         self._writer.start()
 
-    def put(self, page: PageWrite) -> bool:
+    def put(self, page: _Item) -> bool:
         """Hand a page over, waiting while the queue is full.
 
         Returns:
@@ -110,7 +136,7 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fail(error)
 
-    def _stage_next(self) -> StagedGroup | None:
+    def _stage_next(self) -> _Group | None:
         """Parse the next group; its bodies are gone from memory when this returns."""
         pages = self._next_group()
         return self._sink.stage(pages) if pages else None
@@ -137,9 +163,9 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - likewise
             self._fail(error)
 
-    def _commits(self) -> Iterator[list[StagedGroup]]:
+    def _commits(self) -> Iterator[list[_Group]]:
         """Yield what shares a transaction: groups up to a size, or to the last that is sure to come soon."""
-        groups: list[StagedGroup] = []
+        groups: list[_Group] = []
         while (staged := self._staged.get()) is not None:
             group, more = staged
             groups.append(group)
@@ -155,9 +181,9 @@ class Writer:
         self._pages.break_off()
         self._staged.break_off()
 
-    def _next_group(self) -> list[PageWrite]:
+    def _next_group(self) -> list[_Item]:
         """Wait for a page and take along what comes right behind it; empty when the run is over."""
-        group: list[PageWrite] = []
+        group: list[_Item] = []
         size = 0
         deadline = 0.0
         while len(group) < self._capacity and size < _GROUP_BYTES:
@@ -166,5 +192,5 @@ class Writer:
                 break
             deadline = deadline or time.monotonic() + _GATHER
             group.append(page)
-            size += len(page.page.body)
+            size += page.size
         return group if self._error is None else []

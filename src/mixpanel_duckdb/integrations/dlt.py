@@ -47,6 +47,7 @@ def mixpanel_profiles(
     database: str | os.PathLike[str] | None = None,
     client: Any = None,
     max_workers: int | None = None,
+    tolerance: int | str = 0,
     rate_limit_wait: float | None = None,
     progress: Progress = "auto",
     base_url: str | None = None,
@@ -66,6 +67,8 @@ def mixpanel_profiles(
         client: Your own client instead of ``credentials`` and ``base_url``, as for
             :class:`~mixpanel_duckdb.ParallelProfileFetcher`.
         max_workers: Page fetchers at a time, 1 to 5.
+        tolerance: By how many profiles, or which share of them (``"0.1%"``), the result may differ from the server's
+            total and be loaded all the same.
         rate_limit_wait: Most seconds to wait in all for the server's limits.
         progress: Whether to show the pages come in, as for :func:`~mixpanel_duckdb.fetch_profiles`; dlt's own progress
             begins with the rows.
@@ -90,7 +93,7 @@ def mixpanel_profiles(
         ...     [batch.num_rows for batch in profiles]
         [3]
     """
-    check(locals(), but={"database", "credentials", "filters"})
+    check(locals(), but={"database", "credentials", "filters"}, optional={"client"})
     if credentials is not None:
         signer_for(credentials)
     if database is not None:
@@ -110,6 +113,9 @@ def mixpanel_profiles(
                 client=client,
                 max_workers=max_workers,
                 if_exists="replace",
+                allow_other=True,  # what a table of the destination may become is dlt's to say
+                allow_shrink=True,
+                tolerance=tolerance,
                 rate_limit_wait=rate_limit_wait,
                 progress=progress,
                 base_url=base_url,

@@ -6,9 +6,12 @@ Called by ``fetch``, ``display``, ``api`` and the command.
 =================  =====================================================================
 ``progress``       ``ProfileBatchProgress`` and what an observer hears
 ``result``         ``ParallelProfileFetchResult``: what a fetch came to, and its proof
+``events``         ``BatchProgress`` and ``ParallelFetchResult``: the same for events
 ``frames``         rows as pandas, polars, Arrow or a DuckDB relation
 ``typed_columns``  ``type_columns``: a view or table with a column for each property
+``typed_events``   ``type_events``: one for each name of events
 ``files``          ``export_table``: a table as a file, put in place when it is whole
+``places``         where that is: a file, a folder, object storage
 =================  =====================================================================
 """
 
@@ -18,26 +21,35 @@ from .._lazy import lazily
 from .progress import FetchObserver, FetchPlan, ProfileBatchProgress, SilentObserver
 
 if TYPE_CHECKING:
+    from .events import BatchProgress, ParallelFetchResult
     from .files import ExportedTable, export_table
     from .result import ParallelProfileFetchResult
-    from .typed_columns import REPORT, TypedColumn, TypedColumns, report_row, type_columns
+    from .typed_columns import EventTypingOptions, TypedColumn, TypedColumns, TypingOptions, type_columns
+    from .typed_events import type_events
 else:  # progress is told without DuckDB
-    _FILES = dict.fromkeys(["ExportedTable", "export_table"], ".files")
-    _RESULT = dict.fromkeys(["ParallelProfileFetchResult"], ".result")
-    _TYPED = dict.fromkeys(["REPORT", "TypedColumn", "TypedColumns", "report_row", "type_columns"], ".typed_columns")
-    __getattr__ = lazily(__name__, _FILES | _RESULT | _TYPED)
+    _RESULTS = {
+        ".events": "BatchProgress ParallelFetchResult",
+        ".files": "ExportedTable export_table",
+        ".result": "ParallelProfileFetchResult",
+        ".typed_columns": "EventTypingOptions TypedColumn TypedColumns TypingOptions type_columns",
+        ".typed_events": "type_events",
+    }
+    __getattr__ = lazily(__name__, _RESULTS)
 
 __all__ = [
-    "REPORT",
+    "BatchProgress",
+    "EventTypingOptions",
     "ExportedTable",
     "FetchObserver",
     "FetchPlan",
+    "ParallelFetchResult",
     "ParallelProfileFetchResult",
     "ProfileBatchProgress",
     "SilentObserver",
     "TypedColumn",
     "TypedColumns",
+    "TypingOptions",
     "export_table",
-    "report_row",
     "type_columns",
+    "type_events",
 ]

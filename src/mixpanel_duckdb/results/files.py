@@ -1,14 +1,13 @@
 """A table as a file for other tools, whole or not at all.
 
-The store writes it (``store/files``); here is where it goes: the format that its name tells, a temporary name beside it
-until it is complete, and what is said of it.
+The store writes it, ``places`` knows where; here is the format that a name tells, and what is said of what was written.
 """
 
 from __future__ import annotations
 
 import os
-import uuid
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import check
 from ..errors import UnsuitableFileError
-from ..store import Compression, Format, ProfileStore, copy_table, is_open_database, storage_errors
+from ..store import Compression, Format, copy_table, reaching, reading, storage_errors
+from .places import place_of
 
 if TYPE_CHECKING:
     from ..store import AnyDatabase
@@ -29,14 +29,14 @@ _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 
 @dataclass(frozen=True, slots=True)
 class ExportedTable:
-    """A file that holds a table.
+    """A file, or a folder of files, that holds a table.
 
     Args:
         table: The table or view.
-        file: Absolute path of the file.
+        file: Absolute path of it, or the name of the object.
         format: ``"parquet"``, ``"csv"`` or ``"ndjson"``.
         rows: Rows written.
-        bytes: Size of the file.
+        bytes: Size of all of it.
     """
 
     table: str
@@ -57,16 +57,22 @@ def export_table(
     *,
     format: Format | None = None,
     replace: bool = False,
+    partition_by: Sequence[str] | None = None,
+    setup: str | os.PathLike[str] | None = None,
 ) -> ExportedTable:
     """Write a table or view to a Parquet, CSV or NDJSON file, every value as it is stored.
 
     Args:
         database: A path to an existing file, your own ``DuckDBPyConnection`` or a :class:`ProfileStore`.
-        table: Any table or view of it, typed columns included.
+        table: Any table or view of it, typed columns included; ``schema.table`` for one of another schema.
         file: Where to write; it appears, or is replaced, only when it is complete. Its ending tells the format:
             ``.parquet``, ``.csv``, ``.ndjson`` or ``.jsonl``, the latter three also with ``.gz`` or ``.zst`` behind.
+            It may be an object: ``s3://bucket/profiles.parquet``.
         format: ``"parquet"``, ``"csv"`` or ``"ndjson"``, whatever the ending.
-        replace: Whether an existing file may be replaced.
+        replace: Whether an existing file may be replaced; its mode is kept. A new one is its owner's alone to read.
+        partition_by: Columns that a folder of Parquet files is parted by, named as ``column=value``; a moment is parted
+            by its day, as ``column_day=2026-01-31``. ``file`` is the folder then.
+        setup: Path of a file of SQL statements that run before: ``LOAD``, ``CREATE SECRET``.
 
     Returns:
         What was written.
@@ -89,29 +95,27 @@ def export_table(
         '{"$distinct_id":"a","$properties":{"plan":"pro"}}'
     """
     check(locals(), but={"database"})
-    target = Path(os.path.realpath(file))
-    _check(target, replace=replace)
-    form, compression = file_format(target, format)
-    written = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    with ExitStack() as stack:
-        store = (
-            database
-            if isinstance(database, ProfileStore)
-            else stack.enter_context(ProfileStore.open_existing(database))
-        )
-        connection = stack.enter_context(closing(store.reader()()))
-        stack.callback(_remove, written)
-        with storage_errors(f"write {table!r} to {target}"):
-            if is_open_database(connection, target):
-                raise UnsuitableFileError(f"{target} is the database; give the export a file of its own.")
-            rows = store.with_room(
-                partial(copy_table, connection, table, str(written), form, compression, ours=store.tuned)
-            )
-            _keep(written)
-            _check(target, replace=replace)
-            size = written.stat().st_size
-            written.replace(target)
-    return ExportedTable(table, str(target), form, rows, size)
+    place, parts = place_of(file, folder=bool(partition_by)), tuple(partition_by or ())
+    place.check(replace=replace)
+    form, compression = _form(place.name, format, parts)
+    with (
+        reading(database) as store,
+        closing(store.reader()()) as connection,
+        storage_errors(f"write {table!r} to {place.name}"),
+        reaching(connection, place.name, setup),
+    ):
+        with place.written(connection, replace=replace) as path:
+            write = partial(copy_table, connection, table, path, form, compression, parts, ours=store.tuned)
+            rows = store.with_room(write)
+        return ExportedTable(table, place.name, form, rows, place.size(connection))
+
+
+def _form(name: str, given: Format | None, parts: Sequence[str]) -> tuple[Format, Compression | None]:
+    if not parts:
+        return file_format(Path(name), given)
+    if given not in ("parquet", None):
+        raise UnsuitableFileError("partition_by (--partition-by) is for folders of Parquet files.")
+    return "parquet", None
 
 
 def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compression | None]:
@@ -140,23 +144,3 @@ def file_format(file: Path, given: Format | None = None) -> tuple[Format, Compre
     if form == "parquet" and compression:
         raise UnsuitableFileError(f"{file.name!r}: Parquet is compressed by itself; leave out {endings[-1]}.")
     return form, compression
-
-
-def _check(target: Path, *, replace: bool) -> None:
-    if not target.parent.is_dir():
-        raise UnsuitableFileError(f"The folder {target.parent} does not exist.")
-    if target.exists() and not target.is_file():
-        raise UnsuitableFileError(f"{target} is there and is no plain file.")
-    if target.exists() and not replace:
-        raise UnsuitableFileError(f"{target} exists; choose replace=True (--replace) to replace it, or another name.")
-
-
-def _keep(written: Path) -> None:
-    """Have the disk hold the file before it gets its name, or power loss could leave that name on half of it."""
-    with written.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _remove(written: Path) -> None:
-    with suppress(OSError):
-        written.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 __all__ = ["FetchObserver", "FetchPlan", "ProfileBatchProgress", "SilentObserver"]
 
@@ -40,15 +40,16 @@ class ProfileBatchProgress:
 
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
-    """What a run is about to do, known once page 0 was answered or a journal was read.
+    """What a run is about to do, known once page 0 was answered or a journal was read; for events, days are pages.
 
     Args:
         table: Table that will be published.
         total_pages: Pages of the whole result.
-        expected_rows: The server's ``total``.
+        expected_rows: The server's ``total``, or the query's limit if that is less.
         resumed_pages: Pages that an earlier run has committed.
         resumed_rows: Their rows.
         workers: Page fetchers at a time.
+        what: What the rows are.
     """
 
     table: str
@@ -57,6 +58,12 @@ class FetchPlan:
     resumed_pages: int
     resumed_rows: int
     workers: int
+    what: Literal["profiles", "events"] = "profiles"
+
+    @property
+    def unit(self) -> str:
+        """What the pages are."""
+        return "days" if self.what == "events" else "pages"
 
 
 class FetchObserver(Protocol):

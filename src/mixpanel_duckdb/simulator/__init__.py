@@ -14,8 +14,11 @@ passes the modules in this order; what the server's real behaviour is not known 
 ``selection``                     which profiles match
 ``sessions``, ``pages``           which page of which result
 ``encoding``, ``delivery``        bytes made once, and sent, or not
-``population``                    the profiles, made by ``realistic`` or ``uniform``
+``population``                    the profiles, made by ``realistic``, ``uniform`` or ``shaped``
 ``behaviour``, ``records``        the switches, and what was asked
+``raw_export``, ``endings``       the raw event export: a stream, and how it ends
+``events``, ``oddities``          the events of that project, by day
+``event_switches``                switches and scripted trouble of the export
 ================================  ====================================================================
 
 Example:
@@ -25,20 +28,29 @@ Example:
 """
 
 from .behaviour import Behaviour, Edit, Latency
+from .event_switches import EventBehaviour, EventFault
+from .events import EventPopulation
 from .faults import Fault, FaultKind
 from .limits import Limits
 from .population import Population
+from .raw_export import RawExport
 from .records import RequestRecord
 from .server import Simulator
+from .shaped import Shape
 
 __all__ = [
     "Behaviour",
     "Edit",
+    "EventBehaviour",
+    "EventFault",
+    "EventPopulation",
     "Fault",
     "FaultKind",
     "Latency",
     "Limits",
     "Population",
+    "RawExport",
     "RequestRecord",
+    "Shape",
     "Simulator",
 ]

@@ -46,11 +46,16 @@ def _error_key(fault: Fault, _: HttpRequest) -> HttpResponse:
     return json_response(200, {"error": fault.text or "unknown error"})
 
 
+def _echo(fault: Fault, request: HttpRequest) -> HttpResponse:
+    return error_response(request, fault.status, f"{request.method} {request.target} {request.headers}")
+
+
 REPLACEMENTS: dict[str, Callable[[Fault, HttpRequest], HttpResponse]] = {
     "status": _status,
     "redirect": _redirect,
     "html_200": lambda _, __: html_response(200),
     "error_key_200": _error_key,
+    "echo": _echo,
     "hang": lambda _, __: HttpResponse(200),
 }
 """Answers that take the place of the page."""
@@ -94,7 +99,14 @@ def _fields(fault: Fault, response: HttpResponse) -> HttpResponse:
 def _garbage(fault: Fault, response: HttpResponse) -> HttpResponse:
     body = _body(response)
     at = int(len(body) * fault.after)
-    return _with_body(response, body[:at] + b"\x00<!-- upstream" + body[at:])
+    garbage = b"\x00<!-- upstream" if fault.text is None else fault.text.encode()
+    return _with_body(response, body[:at] + garbage + body[at:])
+
+
+def _gzip_members(fault: Fault, response: HttpResponse) -> HttpResponse:
+    body = _body(response)
+    at = int(len(body) * fault.after)
+    return replace(_as_gzip(response), pieces=[gzip_text(body[:at], 1), gzip_text(body[at:], 1)])
 
 
 def _bad_gzip(fault: Fault, response: HttpResponse) -> HttpResponse:
@@ -120,6 +132,7 @@ DAMAGES: dict[str, Callable[[Fault, HttpResponse], HttpResponse]] = {
     "fields": _fields,
     "page_as": lambda fault, response: replace(response, status=fault.status),
     "garbage_200": _garbage,
+    "gzip_members": _gzip_members,
     "bad_gzip": _bad_gzip,
     "cut_gzip": _cut_gzip,
 }

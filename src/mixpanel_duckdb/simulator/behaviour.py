@@ -85,7 +85,7 @@ class Behaviour:
         session_lifetime: Seconds after page 0 until the session is unknown; None is never.
         uncached_status: Status for an unknown session or changed parameters.
         uncached_text: Error text for these.
-        honour_limit: `limit` caps the result and `total`.
+        honour_limit: `limit` caps the result and `total`; `each_page`: the rows of each page, not `total`.
         page_echo_offset: Added to the page number in each answer.
         always_last_seen: `output_properties` keeps `$last_seen` even when it is not listed.
         seed: Decides jitter and page orders.
@@ -107,7 +107,7 @@ class Behaviour:
     session_lifetime: float | None = None
     uncached_status: int = 400
     uncached_text: str = UNCACHED
-    honour_limit: bool = True
+    honour_limit: bool | Literal["each_page"] = True
     page_echo_offset: int = 0
     always_last_seen: bool = False
     seed: int = 0

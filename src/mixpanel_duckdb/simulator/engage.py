@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import count
 
 from .alterations import CHANGES, DAMAGES, REPLACEMENTS
@@ -32,7 +33,7 @@ class Engage:
 
     def __init__(self, population: Population, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
-        self.sessions = Sessions(behaviour)
+        self.sessions: Sessions = Sessions(behaviour)
         self._lock = threading.Lock()
         self._population = population
         self._cache = SegmentCache()
@@ -100,6 +101,8 @@ class Engage:
         if self.behaviour.snapshot == "live":
             rows = self.sessions.live_rows(session, number, lambda: self._view(query))
             page = live_page(page, rows, number, self.behaviour, sent)
+        if self.behaviour.honour_limit == "each_page" and query.limit is not None:
+            page = replace(page, rows=page.all_rows()[: query.limit])
         return page, session
 
     def _view(self, query: Query) -> View:
@@ -112,7 +115,7 @@ class Engage:
         rows = select(
             members.rows,
             query,
-            honour_limit=self.behaviour.honour_limit,
+            honour_limit=self.behaviour.honour_limit is True,
             always_last_seen=self.behaviour.always_last_seen,
         )
         return self._keep(query.key, View(next(self._numbers), rows, self._cache), population)

@@ -15,6 +15,7 @@ FaultKind = Literal[
     "shedding",
     "html_200",
     "error_key_200",
+    "echo",
     "redirect",
     "lost_session",
     "delay",
@@ -27,6 +28,7 @@ FaultKind = Literal[
     "page_as",
     "fields",
     "garbage_200",
+    "gzip_members",
     "bad_gzip",
     "hang",
     "reset",
@@ -44,16 +46,17 @@ class Fault:
     One kind of trouble for the requests that match it; the first matching fault of a list is played.
 
     * instead of the answer: `status` (with `status`, `text`; 502, 503, 504 are HTML), `quota`, `concurrency`,
-      `shedding` (429, with `retry_after`), `html_200`, `error_key_200`, `redirect` (302 to `location`),
-      `lost_session` (the session is forgotten first), `hang` (counted, then silence for `seconds`, else until
-      the client goes)
+      `shedding` (429, with `retry_after`), `html_200`, `error_key_200`, `echo` (a gateway that shows the request
+      and its headers in its error, under `status`), `redirect` (302 to `location`), `lost_session` (the session
+      is forgotten first), `hang` (counted, then silence for `seconds`, else until the client goes)
     * in the page: `empty_page`, `short_page` (`rows` left, else half), `duplicates` (`rows`, else half of
       them replaced by rows of `of_page`), `wrong_page` (echoes `of_page`), `missing_total`, `wrong_total`
       (`total`), `page_as` (a good page under `status`, say 201 or 206),
       `fields` (the fields of `fields` behind its own, or in place of them)
-    * on the wire: `garbage_200` (broken JSON), `bad_gzip`, `cut_gzip` (the stream ends early, the length is
-      right), `cut` (shorter than its Content-Length), `cut_chunked`, `reset` (RST), all after the share
-      `after` of the body, `slow` (the body takes `seconds`), `delay` (`seconds` more than usual)
+    * on the wire: `garbage_200` (`text` amid the body, else what breaks any JSON), `gzip_members` (two of them),
+      `bad_gzip`, `cut_gzip` (the stream ends early, the length is right), `cut` (shorter than its
+      Content-Length), `cut_chunked`, `reset` (RST), all after the share `after` of the body, `slow` (the body
+      takes `seconds`), `delay` (`seconds` more than usual)
 
     Any of them may carry `headers`, which are added to those of the answer or take their place.
 
@@ -64,6 +67,8 @@ class Fault:
             counted from 1, or None for all. Page 0 has no session yet: its requests are counted over the
             whole run.
         times: How often it is played altogether; None is as often as it matches.
+        above: Only requests that ask for more profiles a page meet it: a server that refuses large pages, or is too
+            slow for them.
 
     Example:
         >>> Fault("status", page=3, status=502).matches(3, 1), Fault("reset", page=3).matches(3, 2)
@@ -74,6 +79,7 @@ class Fault:
     page: int | Collection[int] | None = None
     attempts: int | range | None = 1
     times: int | None = None
+    above: int | None = None
     status: int = 500
     text: str | None = None
     retry_after: int | float | str | None = None
@@ -90,8 +96,10 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; known: {', '.join(KINDS)}")
 
-    def matches(self, page: int | None, attempt: int) -> bool:
-        """Whether the n-th request for a page of a session meets this fault."""
+    def matches(self, page: int | None, attempt: int, page_size: int | None = None) -> bool:
+        """Whether the n-th request for a page of a session, of so many profiles a page, meets this fault."""
+        if self.above is not None and (page_size or 0) <= self.above:
+            return False
         if self.page is not None and page not in ((self.page,) if isinstance(self.page, int) else self.page):
             return False
         if self.attempts is None:
@@ -132,11 +140,11 @@ class FaultScript:
         with self._lock:
             self._faults.clear()
 
-    def pick(self, page: int | None, attempt: int) -> Fault | None:
+    def pick(self, page: int | None, attempt: int, page_size: int | None = None) -> Fault | None:
         """The first fault that matches and has plays left."""
         with self._lock:
             for fault, left in self._faults:
-                if left[0] == 0 or not fault.matches(page, attempt):
+                if left[0] == 0 or not fault.matches(page, attempt, page_size):
                     continue
                 if left[0] is not None:
                     left[0] -= 1

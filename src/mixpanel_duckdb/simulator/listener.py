@@ -27,7 +27,7 @@ class Listener(socketserver.ThreadingTCPServer):
     def __init__(self, address: tuple[str, int], serve: Serve) -> None:
         super().__init__(address, _Connection)
         self.serve = serve
-        self.stopping = threading.Event()
+        self.stopping: threading.Event = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
 

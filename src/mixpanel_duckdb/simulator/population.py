@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .realistic import realistic_rows
+from .shaped import Shape, ShapedRows
 from .uniform import UniformRows
 
 
@@ -22,6 +23,7 @@ class Population:
         size: Number of user profiles.
         seed: Decides every value.
         groups: Group profiles by `data_group_id` (the number as text).
+        mixed: Whether a few values are of another type than the rest of their property, such as seats as text.
 
     Example:
         >>> population = Population(3, seed=7)
@@ -29,8 +31,10 @@ class Population:
         (3, ['$distinct_id', '$properties'])
     """
 
-    def __init__(self, size: int = 1000, *, seed: int = 0, groups: Mapping[str, Population] | None = None) -> None:
-        self._rows: Sequence[bytes] = realistic_rows(size, seed)
+    def __init__(
+        self, size: int = 1000, *, seed: int = 0, groups: Mapping[str, Population] | None = None, mixed: bool = True
+    ) -> None:
+        self._rows: Sequence[bytes] = realistic_rows(size, seed, mixed=mixed)
         self._groups = dict(groups or {})
 
     @classmethod
@@ -63,6 +67,23 @@ class Population:
             seed: Decides every value.
         """
         return cls._holding(UniformRows(size, profile_bytes=profile_bytes, seed=seed), None)
+
+    @classmethod
+    def shaped(cls, size: int, shape: Shape | None = None, *, profile_bytes: int = 1000, seed: int = 0) -> Population:
+        """
+        Many profiles for measurements, each with texts of its own, as real ones have.
+
+        Args:
+            size: Number of profiles; five million need no more memory than five thousand.
+            shape: Order of keys, alphabet, nesting; the hardest plausible one if it is not given.
+            profile_bytes: About how many bytes of JSON one profile has.
+            seed: Decides every value.
+
+        Example:
+            >>> list(next(Population.shaped(3, Shape(order="first")).profiles())["$properties"])[:2]
+            ['$last_seen', '$email']
+        """
+        return cls._holding(ShapedRows(size, shape=shape or Shape(), profile_bytes=profile_bytes, seed=seed), None)
 
     @classmethod
     def _holding(cls, rows: Sequence[bytes], groups: Mapping[str, Population] | None) -> Population:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Properties = dict[str, Any]
@@ -66,17 +66,22 @@ ODDITIES: tuple[Callable[[int], Properties], ...] = (
 )
 """Each gives a few properties that some importer has stumbled over; index `i` keeps values apart."""
 
+# The first of them, in which usual properties are of an unusual type.
+_MIXING = 2
 _UNREADABLE_TIMES = ("yesterday", "2026-13-45T99:00:00", "", 1_790_000_000, None)
 
 
-def realistic_rows(size: int, seed: int) -> list[bytes]:
+def realistic_rows(size: int, seed: int, *, mixed: bool = True) -> list[bytes]:
     """The JSON texts of `size` profiles; every oddity appears within the first hundred."""
     rng = random.Random(seed)  # noqa: S311
     escaped, plain = json.JSONEncoder().encode, json.JSONEncoder(ensure_ascii=False).encode
     rows = []
+    oddities = ODDITIES if mixed else ODDITIES[_MIXING:]
     for i in range(size):
         encode = escaped if i % 2 else plain
-        rows.append(encode({"$distinct_id": _distinct_id(i, rng), "$properties": _properties(i, rng)}).encode())
+        rows.append(
+            encode({"$distinct_id": _distinct_id(i, rng), "$properties": _properties(i, rng, oddities)}).encode()
+        )
     return rows
 
 
@@ -90,7 +95,7 @@ def _distinct_id(i: int, rng: random.Random) -> str | int:
     return f"u-{i:06}"
 
 
-def _properties(i: int, rng: random.Random) -> Properties:
+def _properties(i: int, rng: random.Random, oddities: Sequence[Callable[[int], Properties]]) -> Properties:
     bits = rng.getrandbits(64)
     first, last = _FIRST[bits % 12], _LAST[(bits >> 4) % 10]
     properties: Properties = {
@@ -112,13 +117,13 @@ def _properties(i: int, rng: random.Random) -> Properties:
         },
         "utm_source": _SOURCE[(bits >> 59) % 5],
     }
-    _unsettle(i, properties)
+    _unsettle(i, properties, oddities)
     return properties
 
 
-def _unsettle(i: int, properties: Properties) -> None:
+def _unsettle(i: int, properties: Properties, oddities: Sequence[Callable[[int], Properties]]) -> None:
     if i % 5 == 2:
-        properties.update(ODDITIES[(i // 5) % len(ODDITIES)](i))
+        properties.update(oddities[(i // 5) % len(oddities)](i))
     if i % 23 == 7:
         del properties["$last_seen"]
     elif i % 401 == 41:

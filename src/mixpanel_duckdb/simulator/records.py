@@ -43,7 +43,7 @@ class RequestLog:
         self._records: list[RequestRecord] = []
         self._attempts: Counter[tuple[str | None, int | None]] = Counter()
         self._in_flight = 0
-        self.max_in_flight = 0
+        self.max_in_flight: int = 0
 
     def arrive(
         self, page: int | None, session_id: str | None, method: str, target: str, *, params: dict[str, Any],

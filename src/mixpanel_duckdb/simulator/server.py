@@ -17,6 +17,7 @@ from .limits import Gate, Limits, Refusal, Ticket, refusal_response
 from .listener import Listener
 from .population import Population
 from .query import RefusedError
+from .raw_export import EXPORT_PATH, RawExport
 from .records import RequestLog, RequestRecord, busy_fraction
 from .wire import (
     HttpRequest,
@@ -39,6 +40,7 @@ class Simulator:
         behaviour: Switches for what servers do differently.
         limits: The hourly budget and the number of requests at once.
         faults: Scripted trouble, in order of precedence.
+        events: The raw event export of the project; without it there is none.
         port: 0 takes a free one.
         username: Name of the one service account.
         secret: Its secret, and the project secret.
@@ -63,6 +65,7 @@ class Simulator:
         behaviour: Behaviour | None = None,
         limits: Limits | None = None,
         faults: Iterable[Fault] = (),
+        events: RawExport | None = None,
         port: int = 0,
         username: str = "simulator",
         secret: str = "simulated-secret",  # noqa: S107
@@ -70,10 +73,11 @@ class Simulator:
         project_id: str = "1",
         auth: Literal["strict", "any"] = "strict",
     ) -> None:
-        self.account = Account(username, secret, token, str(project_id), auth)
-        self.behaviour = behaviour or Behaviour()
-        self.limits = limits or Limits()
+        self.account: Account = Account(username, secret, token, str(project_id), auth)
+        self.behaviour: Behaviour = behaviour or Behaviour()
+        self.limits: Limits = limits or Limits()
         self._engage = Engage(Population(2500) if population is None else population, self.behaviour)
+        self.events = events
         self._gate = Gate(self.limits)
         self._faults = FaultScript(faults)
         self._records = RequestLog()
@@ -178,6 +182,8 @@ class Simulator:
         exchange = _Exchange(self._gate, self._records, record)
         line = Line(connection, stopping, exchange.done)
         try:
+            if self.events is not None and request.path == EXPORT_PATH:
+                return self._export(self.events, request, parameters, record, line)
             response, fault = self._respond(request, parameters, exchange, line)
             self._records.note(record, response.status, fault.kind if fault else None)
             if fault and fault.kind in DELIVERIES:
@@ -187,13 +193,28 @@ class Simulator:
         finally:
             exchange.done()
 
+    def _export(
+        self, events: RawExport, request: HttpRequest, parameters: Parameters, record: RequestRecord, line: Line
+    ) -> bool:
+        if request.method != "GET":
+            return line.send(error_response(request, 405, "Method not allowed"), keep_alive=False)
+        try:
+            self.account.check(request, parameters)
+        except RefusedError as error:
+            self._records.note(record, error.status, None)
+            return line.send(error_response(request, error.status, str(error)), keep_alive=False)
+        events.serve(
+            line, request, parameters, self.account.project_id, lambda status: self._records.note(record, status, None)
+        )
+        return False
+
     def _respond(
         self, request: HttpRequest, parameters: Parameters, exchange: _Exchange, line: Line
     ) -> tuple[HttpResponse, Fault | None]:
         refused = self._refuse(request, parameters, exchange)
         if refused is not None:
             return refused, None
-        fault = self._faults.pick(exchange.record.page, exchange.record.attempt)
+        fault = self._faults.pick(exchange.record.page, exchange.record.attempt, _number(parameters, "page_size"))
         response = self._scripted_refusal(request, fault) or self._engage.answer(request, parameters, fault)
         response.headers.update(fault.headers if fault else {})
         if response.status in _FREE:
@@ -231,7 +252,7 @@ class Simulator:
         session_id = parameters.get("session_id")
         session_id = None if session_id in (None, "", "null") else str(session_id)
         return self._records.arrive(
-            _page_number(parameters) if request.path in ENGAGE_PATHS else None,
+            _number(parameters, "page") if request.path in ENGAGE_PATHS else None,
             session_id,
             request.method,
             request.target,
@@ -260,8 +281,8 @@ class _Exchange:
         self._records.leave(self.record)
 
 
-def _page_number(parameters: Parameters) -> int | None:
+def _number(parameters: Parameters, name: str) -> int | None:
     try:
-        return int(parameters.get("page") or 0)
+        return int(parameters.get(name) or 0)
     except (TypeError, ValueError):
         return None

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import overload
 
 _POOL_SIZE = 4096
-_SPREAD = 2_654_435_761
+# Numbers times this look like no order, and each comes once.
+SPREAD = 2_654_435_761
 _CITIES = ("Porto", "Osaka", "Lagos", "Quito", "Turin", "Perth", "Tunis", "Malmö", "Leeds", "Hanoi")
 _BROWSERS = ("Chrome", "Safari", "Firefox", "Edge", "Samsung Internet")
 _PLANS = ("free", "starter", "pro", "enterprise")
 _WORDS = ("ledger", "orbit", "maple", "signal", "harbor", "violet", "copper", "meadow", "lantern", "summit")
 
 
-class UniformRows(Sequence[bytes]):
-    """Rows that exist only while somebody looks at them; only the pool of property texts is kept."""
+class ComposedRows(Sequence[bytes]):
+    """Rows that exist only while somebody looks at them; each way to make some composes its own."""
 
-    def __init__(self, size: int, *, profile_bytes: int, seed: int) -> None:
-        self._size = size
-        self._seed = seed
-        rng = random.Random(seed)  # noqa: S311
-        count = min(size, _POOL_SIZE)
-        self._pool = [_properties_text(rng, profile_bytes - 34) for _ in range(count)]
+    _size: int
 
     def __len__(self) -> int:
         return self._size
@@ -41,11 +38,26 @@ class UniformRows(Sequence[bytes]):
             raise IndexError(index)
         return self._compose((index % self._size,))[0]
 
-    def _compose(self, indices: Sequence[int]) -> list[bytes]:
+    @abstractmethod
+    def _compose(self, numbers: Sequence[int]) -> list[bytes]:
+        """Make the rows of these numbers."""
+
+
+class UniformRows(ComposedRows):
+    """Only the pool of property texts is kept."""
+
+    def __init__(self, size: int, *, profile_bytes: int, seed: int) -> None:
+        self._size = size
+        self._seed = seed
+        rng = random.Random(seed)  # noqa: S311
+        count = min(size, _POOL_SIZE)
+        self._pool = [_properties_text(rng, profile_bytes - 34) for _ in range(count)]
+
+    def _compose(self, numbers: Sequence[int]) -> list[bytes]:
         pool, count, seed = self._pool, len(self._pool), self._seed
         return [
-            b'{"$distinct_id": "u-%08x%02x", %b' % (i * _SPREAD & 0xFFFFFFFF, seed & 0xFF, pool[i % count])
-            for i in indices
+            b'{"$distinct_id": "u-%08x%02x", %b' % (i * SPREAD & 0xFFFFFFFF, seed & 0xFF, pool[i % count])
+            for i in numbers
         ]
 
 

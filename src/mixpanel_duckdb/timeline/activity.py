@@ -33,6 +33,7 @@ class Activity:
         page: Index of the page.
         rows: Profiles that it brought.
         why: What went wrong, or which limit it was.
+        name: What the page is called.
     """
 
     worker: str
@@ -42,6 +43,7 @@ class Activity:
     page: int
     rows: int = 0
     why: str = ""
+    name: str = ""
 
     @property
     def seconds(self) -> float:
@@ -52,7 +54,8 @@ class Activity:
 def activities(history: FetchHistory) -> list[Activity]:
     """List everything that the workers did, in order of its start; commits are among it."""
     first = min((page.worker for page in history.pages if page.worker), default="")
-    found = [each for page in history.pages for each in _of_page(page, history.fetch.started_at, first)]
+    started = history.fetch.started_at.replace(tzinfo=None)
+    found = [each for page in history.pages for each in _of_page(page, started, first)]
     return sorted(found, key=lambda each: (each.start, each.end))
 
 
@@ -108,18 +111,21 @@ def in_flight_share(done: Iterable[Activity], at_once: int, seconds: float) -> f
 
 
 def _of_page(page: PageHistory, started: datetime, first_worker: str) -> Iterator[Activity]:
+    name = page.name or f"page {page.index}"
     for step in page.steps:
         is_last = page.state == "missing" and step is page.steps[-1]
         kind: Kind = "lost" if is_last and step.what == "failed" else step.what
-        yield Activity(step.worker, kind, step.started, max(step.started, step.ended), page.index, why=step.why)
+        yield Activity(
+            step.worker, kind, step.started, max(step.started, step.ended), page.index, why=step.why, name=name
+        )
     if page.received_at is None:
         return
     worker = page.worker or first_worker
     start = max([page.requested_at or started, *(step.ended for step in page.steps)])
     end = max(start, page.received_at)
-    yield Activity(worker, "page", start, end, page.index, page.rows)
+    yield Activity(worker, "page", start, end, page.index, page.rows, name=name)
     if page.committed_at is not None:
-        yield Activity(worker, "commit", end, max(end, page.committed_at), page.index, page.rows)
+        yield Activity(worker, "commit", end, max(end, page.committed_at), page.index, page.rows, name=name)
 
 
 def _apart(spans: Iterable[Interval]) -> list[Interval]:

@@ -20,8 +20,9 @@ __all__ = ["Timeline", "timeline_of"]
 class Timeline:
     """The timeline of a fetch as a self-contained SVG; a notebook shows it.
 
-    Each worker is a lane and each page a bar; a thin line below lasts until the page was written. Requests that failed
-    or were answered with a 429, waits, pauses of all workers and the time between runs are marked.
+    Each worker is a lane and each page, or request for days of events, a bar; a thin line below lasts until it was
+    written. Requests that failed or were answered with a 429, waits, pauses of all workers and the time between runs
+    are marked.
 
     Args:
         svg: The picture, as text.
@@ -52,7 +53,7 @@ class Timeline:
             OSError: It cannot be written.
         """
         check(locals(), but={"self"})
-        target = Path(path)
+        target = Path(os.path.expanduser(path))
         target.write_text(self.svg, encoding="utf-8")
         return target
 
@@ -60,19 +61,22 @@ class Timeline:
         return self.svg
 
 
-def timeline_of(connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str) -> Timeline:
+def timeline_of(
+    connect: Callable[[], duckdb.DuckDBPyConnection], fetch_id: str, *, of_events: bool = False
+) -> Timeline:
     """Draw a fetch that a database knows.
 
     Args:
         connect: Gives a connection of our own to the database; closed here.
         fetch_id: The fetch.
+        of_events: Whether it is one of events.
 
     Raises:
         StorageError: The database cannot be read, or does not know the fetch.
     """
     # Every import of the package would pay for what few processes draw.
-    from ..store import history_of  # noqa: PLC0415
+    from ..store import event_history, history_of  # noqa: PLC0415
     from .layout import lay_out  # noqa: PLC0415
     from .svg import draw  # noqa: PLC0415
 
-    return Timeline(draw(lay_out(history_of(connect, fetch_id))))
+    return Timeline(draw(lay_out((event_history if of_events else history_of)(connect, fetch_id))))

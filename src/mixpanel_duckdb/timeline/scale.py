@@ -52,8 +52,9 @@ class TimeScale:
 
     def __init__(self, segments: Sequence[Interval], left: float, width: float) -> None:
         self._segments = list(segments)
-        self.left, self.right = left, left + width
-        self.seconds = sum((end - start).total_seconds() for start, end in self._segments)
+        self.left: float = left
+        self.right: float = left + width
+        self.seconds: float = sum((end - start).total_seconds() for start, end in self._segments)
         cuts = max(0, len(self._segments) - 1)
         self._cut = min(_CUT_WIDTH, _MOST_CUT * width / cuts) if cuts else 0.0
         self._pixels = (width - cuts * self._cut) / max(self.seconds, _LEAST_SECONDS)

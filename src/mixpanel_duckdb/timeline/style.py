@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .activity import Kind
 
-__all__ = ["LABELS", "LEGEND", "LINES", "MARKS", "WORDS", "defs", "style"]
+__all__ = ["LABELS", "LEGEND", "LINES", "MARKS", "WORDS", "style"]
 
 LABELS: Mapping[str, str] = {
     "page": "page fetched",
@@ -24,7 +24,16 @@ LABELS: Mapping[str, str] = {
 }
 LEGEND: tuple[Kind, ...] = ("page", "commit", "failed", "lost", "refused", "stopped", "backoff", "turn")
 LINES: frozenset[str] = frozenset({"turn", "backoff", "limit"})
-MARKS: Mapping[str, str] = {"failed": "cross", "lost": "lost", "refused": "diamond", "stopped": "square"}
+# Of each mark its strokes: a class, how far to the left of and above its middle they begin, and where they go.
+MARKS: Mapping[str, tuple[tuple[str, float, float, str], ...]] = {
+    "failed": (("mark", 3.2, 3.2, "l6.4 6.4m0 -6.4l-6.4 6.4"),),
+    "lost": (
+        ("failed", 4.8, 0, "a4.8 4.8 0 1 0 9.6 0a4.8 4.8 0 1 0 -9.6 0z"),
+        ("hole", 2.2, 2.2, "l4.4 4.4m0 -4.4l-4.4 4.4"),
+    ),
+    "refused": (("refused", 0, 4.2, "l4.2 4.2l-4.2 4.2l-4.2 -4.2z"),),
+    "stopped": (("stopped", 3, 3, "h6v6h-6z"),),
+}
 WORDS: Mapping[str, str] = {
     "quota": "the project's quota is used up",
     "concurrency": "too many requests at a time",
@@ -59,17 +68,6 @@ def style(name: str) -> str:
     )
     return (
         f"<style>{shared}{_colours(name, _LIGHT)}@media (prefers-color-scheme:dark){{{_colours(name, _DARK)}}}</style>"
-    )
-
-
-def defs(name: str) -> str:
-    """Give the marks, drawn around the origin."""
-    return (
-        f'<defs><path id="{name}-cross" class="mark" d="M-3.2 -3.2L3.2 3.2M-3.2 3.2L3.2 -3.2"/>'
-        f'<path id="{name}-diamond" class="refused" d="M0 -4.2L4.2 0L0 4.2L-4.2 0z"/>'
-        f'<rect id="{name}-square" class="stopped" x="-3" y="-3" width="6" height="6"/>'
-        f'<g id="{name}-lost"><circle class="failed" r="4.8"/>'
-        '<path class="hole" d="M-2.2 -2.2L2.2 2.2M-2.2 2.2L2.2 -2.2"/></g></defs>'
     )
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from ..text import one_line, shown
+from ..text import many, one_line, shown
 from .activity import Kind
 from .layout import LEFT, RIGHT, WIDTH, Bar, Lane, Layout
 from .scale import span_text
-from .style import LABELS, LEGEND, LINES, MARKS, WORDS, defs, style
+from .style import LABELS, LEGEND, LINES, MARKS, WORDS, style
 
 __all__ = ["draw"]
 
 _MARGIN = 20.0
-# Stands for the picture's id; no text of the picture can hold it, since control characters are made visible.
-_ID = "\x01"
 _TOP = 84.0
 _LANE = 34.0
 _BAR = (9.0, 14.0)
@@ -37,7 +35,7 @@ def draw(layout: Layout) -> str:
     bottom = _TOP + len(layout.lanes) * _LANE
     parts = [*_heading(layout), *_ground(layout, bottom)]
     for number, lane in enumerate(layout.lanes):
-        parts += _lane(lane, number, _TOP + number * _LANE)
+        parts += _lane(layout, lane, number, _TOP + number * _LANE)
     legend, height = _legend(layout, bottom + 50)
     parts += [*_cuts(layout, bottom), *_axis(layout, bottom), *legend]
     head = (
@@ -46,14 +44,23 @@ def draw(layout: Layout) -> str:
         f'style="max-width:100%;height:auto"><title>{_text(_title(layout))}</title>'
     )
     back = f'<rect class="back" width="{WIDTH:g}" height="{height:g}" rx="8"/>'
-    return "\n".join([head, style(name), defs(name), back, *parts, "</svg>", ""]).replace(_ID, name)
+    return "\n".join([head, style(name), back, *parts, "</svg>", ""])
 
 
 def _title(layout: Layout) -> str:
     fetch = layout.history.fetch
-    pages = f"{fetch.pages_done:,} of {fetch.total_pages:,} pages" if fetch.total_pages else "no page yet"
+    unit = _unit(layout)
+    pages = f"{fetch.pages_done:,} of {many(fetch.total_pages, unit)}" if fetch.total_pages else "no page yet"
     took = f" in {span_text(layout.seconds)}" if layout.lanes else ""
-    return f"{fetch.table}: {pages}, {fetch.rows:,} profiles{took}"
+    return f"{fetch.table}: {pages}, {many(fetch.rows, layout.history.what[:-1])}{took}"
+
+
+def _unit(layout: Layout) -> str:
+    return "day" if layout.history.what == "events" else "page"
+
+
+def _label(layout: Layout, kind: str) -> str:
+    return "days fetched" if kind == "page" and layout.history.what == "events" else LABELS[kind]
 
 
 def _heading(layout: Layout) -> Iterator[str]:
@@ -63,9 +70,9 @@ def _heading(layout: Layout) -> Iterator[str]:
     yield f'<text class="title" x="20" y="30">{_text(table)}<tspan class="plain">{_text(rest)}</tspan></text>'
     facts = [fetch.state, f"{layout.at_once} in flight {100 * layout.share:.0f} % of the time"]
     if fetch.total_pages and fetch.pages_missing:
-        facts.insert(1, f"{len(fetch.pages_missing):,} pages missing")
+        facts.insert(1, f"{many(len(fetch.pages_missing), _unit(layout))} missing")
     failed = layout.counts["failed"] + layout.counts["lost"]
-    facts += [f"{failed:,} requests failed" if failed != 1 else "1 request failed"] * bool(failed)
+    facts += [f"{many(failed, 'request')} failed"] * bool(failed)
     facts += [f"{layout.counts['refused']:,} answered with 429"] * bool(layout.counts["refused"])
     paused = sum(pause.seconds for pause in layout.pauses)
     facts += [f"paused {span_text(paused)}"] * bool(layout.pauses)
@@ -81,7 +88,8 @@ def _ground(layout: Layout, bottom: float) -> Iterator[str]:
     for tick in layout.ticks:
         yield f'<path class="grid" d="M{tick.x:.1f} {_TOP:g}V{bottom:g}"/>'
     if not layout.lanes:
-        yield f'<text class="muted" x="{_MARGIN:g}" y="{_TOP + 6:g}">The journal has no page of this fetch.</text>'
+        nothing = "The journal has no page of this fetch." if _unit(layout) == "page" else "Nothing was asked for."
+        yield f'<text class="muted" x="{_MARGIN:g}" y="{_TOP + 6:g}">{nothing}</text>'
     for pause in layout.pauses:
         width = max(1.5, pause.right - pause.left)
         words = f"{WORDS.get(pause.why, 'limit')}: all workers paused {span_text(pause.seconds)}"
@@ -96,7 +104,7 @@ def _ground(layout: Layout, bottom: float) -> Iterator[str]:
                 break
 
 
-def _lane(lane: Lane, number: int, top: float) -> Iterator[str]:
+def _lane(layout: Layout, lane: Lane, number: int, top: float) -> Iterator[str]:
     yield f'<text class="label" x="{LEFT - 10:g}" y="{top + 20:g}" text-anchor="end">worker {number + 1}</text>'
     yield f'<path class="base" d="M{LEFT:g} {top + _TAIL[0] + _TAIL[1] + 3:g}H{WIDTH - RIGHT:g}"/>'
     if lane.tails:
@@ -106,15 +114,15 @@ def _lane(lane: Lane, number: int, top: float) -> Iterator[str]:
         )
         yield f'<path class="commit" d="{strokes}"/>'
     for bar in lane.bars:
-        yield _bar(bar, top)
+        yield _bar(layout, bar, top)
     for place, kind in lane.marks:
-        yield _mark(MARKS[kind], place, top + 4)
+        yield from _mark(kind, place, top + 4)
 
 
-def _bar(bar: Bar, top: float) -> str:
+def _bar(layout: Layout, bar: Bar, top: float) -> str:
     width = max(0.8, bar.right - bar.left)
     gap = 0.7 if width > 2.5 else 0.0
-    title = f"<title>{_text(_words(bar))}</title>"
+    title = f"<title>{_text(_words(layout, bar))}</title>"
     if bar.kind in LINES:
         middle = top + _BAR[0] + _BAR[1] / 2
         return f'<path class="{bar.kind}" d="M{bar.left:.1f} {middle:g}h{width:.1f}">{title}</path>'
@@ -124,22 +132,24 @@ def _bar(bar: Bar, top: float) -> str:
     )
 
 
-def _words(bar: Bar) -> str:
+def _words(layout: Layout, bar: Bar) -> str:
     """What the tooltip of a bar says."""
+    what = layout.history.what[:-1]
     if len(bar.of) == 1:
         (only,) = bar.of
-        words = f"page {only.page}: {LABELS[only.kind]}, {span_text(only.seconds)}"
-        words += f", {only.rows:,} profiles" if only.kind == "page" else ""
+        words = f"{only.name}: {_label(layout, only.kind)}, {span_text(only.seconds)}"
+        words += f", {many(only.rows, what)}" if only.kind == "page" else ""
         why = WORDS.get(only.why, only.why)
         return f"{words} ({one_line(why, _LONGEST_REASON)})" if why else words
     pages = {each.page for each in bar.of}
     kinds: dict[Kind, int] = {}
     for each in bar.of:
         kinds[each.kind] = kinds.get(each.kind, 0) + 1
-    what = ", ".join(f"{LABELS[kind]} {times} times" for kind, times in kinds.items())
+    done = ", ".join(f"{_label(layout, kind)} {times} times" for kind, times in kinds.items())
     seconds = (max(each.end for each in bar.of) - bar.of[0].start).total_seconds()
-    which = f"page {min(pages)}" if len(pages) == 1 else f"{len(pages)} pages from {min(pages)} to {max(pages)}"
-    return f"{which} in {span_text(seconds)}: {what}, {sum(each.rows for each in bar.of):,} profiles"
+    several = f"{len(pages)} pages from {min(pages)} to {max(pages)}" if what == "profile" else f"{len(pages)} requests"
+    which = bar.of[0].name if len(pages) == 1 else several
+    return f"{which} in {span_text(seconds)}: {done}, {many(sum(each.rows for each in bar.of), what)}"
 
 
 def _cuts(layout: Layout, bottom: float) -> Iterator[str]:
@@ -179,12 +189,12 @@ def _legend(layout: Layout, top: float) -> tuple[list[str], float]:
     shown = [*(kind for kind in LEGEND if layout.counts[kind]), *(["limit"] if layout.pauses else [])]
     for kind in shown:
         sample = 35 if kind in MARKS else 20
-        width = sample + 5 + 6.0 * len(LABELS[kind])
+        width = sample + 5 + 6.0 * len(_label(layout, kind))
         if place + width > WIDTH - _MARGIN:
             place, top = _MARGIN, top + 20
         parts += [
             *_sample(kind, place, top),
-            f'<text class="small" x="{place + sample + 5:g}" y="{top + 8:g}">{LABELS[kind]}</text>',
+            f'<text class="small" x="{place + sample + 5:g}" y="{top + 8:g}">{_label(layout, kind)}</text>',
         ]
         place += width + 18
     return parts, top + 20
@@ -201,11 +211,13 @@ def _sample(kind: str, place: float, top: float) -> Iterator[str]:
     else:
         yield f'<rect class="{kind}" x="{place:g}" y="{top - 1:g}" width="20" height="10"/>'
         if kind in MARKS:
-            yield _mark(MARKS[kind], place + 28, top + 4)
+            yield from _mark(kind, place + 28, top + 4)
 
 
-def _mark(name: str, x: float, y: float) -> str:
-    return f'<use href="#{_ID}-{name}" x="{x:.1f}" y="{y:.1f}"/>'
+def _mark(kind: str, x: float, y: float) -> Iterator[str]:
+    """Draw a mark around a point; not by reference, since no rule of the style sheet would reach it there."""
+    for name, left, up, lines in MARKS[kind]:
+        yield f'<path class="{name}" d="M{x - left:.1f} {y - up:.1f}{lines}"/>'
 
 
 def _text(words: str) -> str:

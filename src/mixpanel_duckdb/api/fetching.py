@@ -1,27 +1,33 @@
-"""The one-call forms: open what is needed, do one thing, close it again."""
+"""Fetch, or ask what a fetch would be: open what is needed, do one thing, close it again."""
 
 from __future__ import annotations
 
+import logging
 import time
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .accounts import AnyCredentials, Credentials
-from .arguments import check
-from .display import Progress
-from .engage import Announcement, MixpanelClient, ProfileFilters, ProfileQuery
-from .errors import QueryError
-from .fetch import BatchCallback, ParallelProfileFetcher, page_source
-from .http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl
-from .results import FetchObserver, ParallelProfileFetchResult
-from .store import FetchRecord, IfExists, ProfileStore
-from .timeline import Timeline, timeline_of
+from ..accounts import AnyCredentials, Credentials
+from ..arguments import check
+from ..display import Progress, RunLog, progress_display
+from ..engage import Announcement, MixpanelClient, PageSizing, ProfileFilters, ProfileQuery, page_sizing
+from ..errors import StorageError
+from ..fetch import BatchCallback, ParallelProfileFetcher, page_source
+from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter
+from ..results import FetchObserver, ParallelProfileFetchResult
+from ..store import IfExists, ProfileStore, Target, check_target
+from ..text import duration, facts, many
 
 if TYPE_CHECKING:
-    from .store import AnyDatabase
+    from ..store import AnyDatabase
 
-__all__ = ["FetchEstimate", "fetch_profiles", "fetch_timeline", "list_fetches", "plan_fetch"]
+__all__ = ["FetchEstimate", "fetch_profiles", "plan_fetch"]
+
+_log = logging.getLogger("mixpanel_duckdb")
 
 
 def fetch_profiles(
@@ -32,13 +38,19 @@ def fetch_profiles(
     client: Any = None,
     parallel: bool = True,
     max_workers: int | None = None,
+    into: Target | None = None,
     if_exists: IfExists = "error",
+    allow_other: bool = False,
+    allow_shrink: bool = False,
+    tolerance: int | str = 0,
+    keep_history: bool = False,
     resume: bool = True,
-    resume_max_age: float | None = 3600.0,
+    resume_max_age: float | None = 21_600.0,
     rate_limit_wait: float | None = None,
     on_batch_complete: BatchCallback | None = None,
     observer: FetchObserver | None = None,
     progress: Progress = "auto",
+    stop: Event | None = None,
     base_url: str | None = None,
     allow_http: bool = False,
     **filters: Unpack[ProfileFilters],
@@ -53,7 +65,14 @@ def fetch_profiles(
         client: Your own client instead of ``credentials`` and ``base_url``; see :class:`ParallelProfileFetcher`.
         parallel: ``False`` is the same flow with one page fetcher.
         max_workers: Page fetchers at a time, 1 to 5.
+        into: Where to publish, if not in the database itself: see :class:`Target`. Staging and journal stay there.
         if_exists: ``"error"``, ``"replace"`` or ``"merge"``.
+        allow_other: Replace or merge into a table that holds something else: another project, other filters, more
+            properties.
+        allow_shrink: Replace a table of 1,000 rows or more by fewer than half as many.
+        tolerance: By how many profiles, or which share of them (``"0.1%"``), the result may differ from the server's
+            total and be published all the same.
+        keep_history: Keep each version of each profile in the table ``<table>_history``; see :func:`changes`.
         resume: Whether to go on with an unfinished fetch of the same query, project and table.
         resume_max_age: Seconds since its last committed page after which its session is not trusted; ``None``: it is as
             long as the server knows it.
@@ -63,6 +82,7 @@ def fetch_profiles(
         progress: ``"auto"``: a bar in a notebook or on a terminal, in a log a line now and then, nothing beside a
             callback or an observer of yours; ``True``: a bar in any case; ``False`` or ``None``: nothing. See
             :meth:`ParallelProfileFetcher.fetch_profiles`.
+        stop: Set it, from any thread, and the run ends as at a Ctrl-C, with :class:`FetchStopped`.
         base_url: Host part of the server's URL.
         allow_http: Accept a base URL that is neither https nor loopback.
         **filters: See :class:`ProfileQuery`.
@@ -83,7 +103,8 @@ def fetch_profiles(
         >>> result.relation().aggregate("count(*)").fetchall()
         [(1200,)]
     """
-    check(locals(), but={"database", "credentials", "filters"})
+    check(locals(), but={"database", "credentials", "filters", "into"}, optional={"client"})
+    check_target(into, keep_history=keep_history)
     query = ProfileQuery(**filters)
     with ExitStack() as stack:
         if client is None:
@@ -92,13 +113,19 @@ def fetch_profiles(
         fetcher = ParallelProfileFetcher(client, store, max_workers=max_workers if parallel else 1)
         return fetcher.fetch_profiles(
             table,
+            into=into,
             if_exists=if_exists,
+            allow_other=allow_other,
+            allow_shrink=allow_shrink,
+            tolerance=tolerance,
+            keep_history=keep_history,
             resume=resume,
             resume_max_age=resume_max_age,
             rate_limit_wait=rate_limit_wait,
             on_batch_complete=on_batch_complete,
             observer=observer,
             progress=progress,
+            stop=stop,
             **query.given(),
         )
 
@@ -108,13 +135,14 @@ class FetchEstimate:
     """What a fetch would be, as one request tells.
 
     Args:
-        expected_rows: The server's ``total``.
+        expected_rows: The server's ``total``, or the limit if that is less.
         page_size: Profiles a page that the server uses.
         total_pages: Pages of the whole result.
         request_seconds: Time that the one request took.
         queries_last_hour: Queries of the last hour that the database's ledger knows of, this one included; ``None``
             without a database.
         hourly_quota: The published limit.
+        sizing: What a fetch makes of that: the size that it asks for, the pages that this makes, and why.
     """
 
     expected_rows: int
@@ -123,6 +151,7 @@ class FetchEstimate:
     request_seconds: float
     queries_last_hour: int | None = None
     hourly_quota: int = HOURLY_QUOTA
+    sizing: PageSizing | None = None
 
     @property
     def queries_left(self) -> int | None:
@@ -138,17 +167,39 @@ class FetchEstimate:
         """Give every field as plain values, ready for JSON."""
         return {**asdict(self), "queries_left": self.queries_left, "parallel_seconds": self.parallel_seconds}
 
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        sizing = self.sizing
+        left = {} if self.queries_left is None else {"queries left": f"{self.queries_left} of {self.hourly_quota}"}
+        return facts(
+            {
+                "profiles": f"{self.expected_rows:,}",
+                "pages": f"{self.total_pages:,} of {self.page_size:,}",
+                **({"larger pages": f"{sizing.pages:,} of {sizing.page_size:,}"} if sizing and sizing.larger else {}),
+                "takes about": duration(self.parallel_seconds),
+                **left,
+            }
+        )
+
     def summary(self) -> str:
         """Say in a few lines what the fetch would be and what the limits mean for it."""
+        pages = self.sizing.pages if self.sizing else self.total_pages
         lines = [
-            f"{self.expected_rows:,} profiles in {self.total_pages:,} pages of {self.page_size:,}.",
+            f"{many(self.expected_rows, 'profile')} in {many(self.total_pages, 'page')} of {self.page_size:,}.",
+            *(
+                [f"With --page-size auto, the default: {self.sizing.reason}"]
+                if self.sizing and self.sizing.reason
+                else []
+            ),
             f"This page took {self.request_seconds:.2f} s; {MAX_IN_FLIGHT} at a time, all pages take about "
             f"{self.parallel_seconds:,.0f} s.",
             f"Mixpanel publishes {self.hourly_quota} queries an hour. A fetch is one such query by what Mixpanel's own "
             "client says of session pages",
         ]
-        if self.total_pages > self.hourly_quota:
-            hours = -(-self.total_pages // self.hourly_quota)
+        if pages > self.hourly_quota:
+            hours = -(-pages // self.hourly_quota)
             lines[-1] += f"; should a server count each page, it would take about {hours} hours of waiting."
         else:
             lines[-1] += "; even if each page were counted, it fits one hour."
@@ -164,6 +215,8 @@ def plan_fetch(
     credentials: AnyCredentials | None = None,
     client: Any = None,
     database: AnyDatabase | None = None,
+    rate_limit_wait: float | None = None,
+    observer: FetchObserver | None = None,
     base_url: str | None = None,
     allow_http: bool = False,
     **filters: Unpack[ProfileFilters],
@@ -173,7 +226,10 @@ def plan_fetch(
     Args:
         credentials: Who asks, as for :func:`fetch_profiles`; default: the environment.
         client: Your own client instead of ``credentials`` and ``base_url``; see :class:`ParallelProfileFetcher`.
-        database: Where the ledger of recent queries is; optional.
+        database: Where the ledger of recent queries is; optional. One that cannot be written is told to the log, and
+            the plan goes on without.
+        rate_limit_wait: Most seconds to wait in all for the server's limits.
+        observer: Hears of such a wait, which is shown as that of a fetch otherwise.
         base_url: Host part of the server's URL.
         allow_http: Accept a base URL that is neither https nor loopback.
         **filters: See :class:`ProfileQuery`.
@@ -181,71 +237,40 @@ def plan_fetch(
     Raises:
         MixpanelError: As :meth:`MixpanelClient.query_engage_page`; also when the answer has no ``total``.
     """
-    check(locals(), but={"database", "credentials", "filters"})
+    check(locals(), but={"database", "credentials", "filters"}, optional={"client"})
     query = ProfileQuery(**filters)
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(_client(credentials, base_url, allow_http=allow_http))
         source, recent = page_source(client), None
         if database is not None:
-            store = database if isinstance(database, ProfileStore) else stack.enter_context(ProfileStore(database))
-            store.count_queries(source.project_id, source.host)
-            recent = store.queries_last_hour(source.project_id, source.host)
+            recent = _in_the_ledger(database, source.project_id, source.host)
+        display = stack.enter_context(closing(progress_display("auto", heard=observer is not None)))
+        meter = Meter(max_wait=rate_limit_wait, on_wait=partial(_tell_wait, (RunLog(), observer or display)))
         started = time.monotonic()
-        page = source.fetch(0, query, None, FetchControl())
-        seconds = time.monotonic() - started
-    announced = Announcement.opened_by(page)
-    return FetchEstimate(announced.total, announced.page_size, announced.pages, seconds, recent)
+        page = source.fetch(0, query, None, FetchControl(meter=meter))
+        seconds = time.monotonic() - started - meter.waited_seconds
+    announced = Announcement.opened_by(page, query.limit)
+    sizing = page_sizing(announced, len(page.body), seconds) if query.page_size == "auto" else None
+    return FetchEstimate(announced.total, announced.page_size, announced.pages, seconds, recent, sizing=sizing)
 
 
-def list_fetches(database: AnyDatabase) -> list[FetchRecord]:
-    """List the fetches that a database knows: state, pages done and missing, rows, query.
-
-    Args:
-        database: A path to an existing file, a connection or a store.
-
-    Raises:
-        StorageError: There is no such file, or it cannot be opened.
-    """
-    if isinstance(database, ProfileStore):
-        return database.fetches()
-    with ProfileStore.open_existing(database) as store:
-        return store.fetches()
+def _tell_wait(observers: Iterable[FetchObserver], seconds: float, why: str) -> None:
+    for each in observers:
+        each.waiting(seconds, why)
+        each.ticked()
 
 
-def fetch_timeline(database: AnyDatabase, *, fetch_id: str | None = None) -> Timeline:
-    """Draw how a fetch went, from the journal: complete, interrupted or still going on.
-
-    Args:
-        database: A path to an existing file, a connection or a store.
-        fetch_id: A fetch of :func:`list_fetches`; the beginning of its id is enough. Default: the one that something
-            happened to last.
-
-    Raises:
-        StorageError: There is no such file, or it cannot be opened.
-        QueryError: The database knows no such fetch, or several.
-
-    Example:
-        >>> import mixpanel_duckdb as md
-        >>> from mixpanel_duckdb.simulator import Population, Simulator
-        >>> with md.ProfileStore(":memory:") as store, Simulator(Population(1200, seed=1)) as sim:
-        ...     who = md.Credentials.from_env(sim.environment())
-        ...     result = md.fetch_profiles(store, credentials=who, base_url=sim.base_url)
-        ...     md.fetch_timeline(store).svg == result.timeline().svg
-        True
-    """
-    check(locals(), but={"database"})
-    with ExitStack() as stack:
-        if isinstance(database, ProfileStore):
-            store = database
-        else:
-            store = stack.enter_context(ProfileStore.open_existing(database))
-        found = [record for record in store.fetches() if record.fetch_id.startswith(fetch_id or "")]
-        if not found or (fetch_id and len(found) > 1):
-            what = f"{len(found) or 'no'} fetches whose id begins with {fetch_id!r}" if fetch_id else "no fetches"
-            raise QueryError(f"The database knows {what}, so there is no timeline to draw.")
-        newest = max(found, key=lambda record: record.updated_at)
-        return timeline_of(store.reader(), newest.fetch_id)
+def _in_the_ledger(database: AnyDatabase, project_id: str, host: str) -> int | None:
+    """Note one query, and give those of the last hour, if the database can be written."""
+    try:
+        with ExitStack() as stack:
+            store = database if isinstance(database, ProfileStore) else stack.enter_context(ProfileStore(database))
+            store.count_queries(project_id, host)
+            return store.queries_last_hour(project_id, host)
+    except StorageError as error:
+        _log.warning("The queries of the last hour are not known. %s", error)
+        return None
 
 
 def _client(credentials: AnyCredentials | None, base_url: str | None, *, allow_http: bool) -> MixpanelClient:
