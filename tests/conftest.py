@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 # How long an example takes says nothing about the code, on a machine that does other things as well.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where the same properties have been tried before, with another DuckDB.
+settings.register_profile("brief", settings.get_profile("house"), max_examples=15)
 settings.load_profile("house")
 _GRACE = 20.0
 # Threads of a server that several tests share come and go with its connections.

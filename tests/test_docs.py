@@ -48,6 +48,22 @@ def blocks(language: str) -> list[object]:
     ]
 
 
+def commands(code: str) -> list[list[str]]:
+    """The words of each command of a block for a shell, without what is redirected."""
+    plain = re.sub(r"(^|\s)#.*$", r"\1", code.replace("\\\n", " "), flags=re.MULTILINE)
+    words = shlex.shlex(plain, posix=True, punctuation_chars="&|;<>()\n")
+    words.whitespace, words.commenters, words.whitespace_split = " \t", "", True
+    found: list[list[str]] = [[]]
+    for word in words:
+        if set(word) <= set("&|;\n"):
+            found.append([])
+        elif set(word) <= set("<>()"):
+            found.append([word])
+        else:
+            found[-1].append(word)
+    return found
+
+
 @pytest.fixture(scope="module")
 def server():
     with Simulator(Population(1200, seed=5)) as running:
@@ -90,10 +106,9 @@ def test_every_command_is_in_the_reference_and_every_section_is_a_command():
     assert set(re.findall(r"^## mp-fetch (\w+)$", COMMANDS, re.MULTILINE)) == set(main.commands)
 
 
-@pytest.mark.parametrize("text", [README, COMMANDS], ids=["README", "commands"])
-def test_every_exit_code_is_listed(text):
+def test_every_exit_code_is_listed():
     codes = {str(code) for code in EXIT_CODES}
-    listed = first_cells(section(text, "Exit codes"))
+    listed = first_cells(section(COMMANDS, "Exit codes"))
     assert codes <= set(listed)
     assert set(listed) - codes <= {"code", "143"}
 
@@ -128,7 +143,7 @@ def test_the_storage_page_lists_every_column_and_no_other(project):
         columns = connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
         ).fetchall()
-    row = re.compile(r"^\| `(\w+)` \| `(\w+)` \|", re.MULTILINE)
+    row = re.compile(r"^\| `(\w+)` \| `([\w\[\]]+)` \|", re.MULTILINE)
     listed = [("profiles", *cells) for cells in row.findall(section(STORAGE, "The table"))]
     for part in re.split(r"^(?=`_mixpanel_)", section(STORAGE, "Journal"), flags=re.MULTILINE)[1:]:
         table = part.split("`")[1]
@@ -151,6 +166,16 @@ def test_python_in_the_documents_runs(code, project, capsys):
     exec(compile(code, "block", "exec"), {"__name__": "block"})
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+def test_no_block_replaces_the_table_of_an_earlier_one_by_something_else(name, project):
+    md.fetch_profiles("mixpanel.duckdb")  # the command above them
+    for block in blocks("python"):
+        if block.id.startswith(f"{name}-"):
+            exec(compile(block.values[0], block.id, "exec"), {"__name__": "block"})
+    with duckdb.connect("mixpanel.duckdb") as connection:
+        assert connection.execute("SELECT count(*) FROM profiles").fetchall() == [(1200,)]
+
+
 @pytest.mark.parametrize("code", blocks("sql"))
 def test_sql_in_the_documents_runs(code, project):
     md.fetch_profiles("mixpanel.duckdb")
@@ -161,10 +186,17 @@ def test_sql_in_the_documents_runs(code, project):
 
 @pytest.mark.parametrize("code", blocks("sh"))
 def test_commands_in_the_documents_are_understood(code):
-    for line in code.replace("&&", "\n").splitlines():
-        words = shlex.split(line.split(">")[0], comments=True)
+    for words in commands(code):
         if words[:1] == ["mp-fetch"] and len(words) > 1:
             main.commands[words[1]].make_context(words[1], words[2:]).close()
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name.startswith("docs/")])
+def test_code_in_the_documents_fits_its_column(name):
+    crontab = re.compile(r"[\d,*/-]+( [\d,*/-]+){4} ")  # one line, however long
+    parts = re.split(r"^```.*\n", TEXTS[name], flags=re.MULTILINE)  # words, code, words, code, ...
+    lines = [line for code in parts[1::2] for line in code.splitlines()]
+    assert [line for line in lines if len(line) > 90 and not crontab.match(line)] == []
 
 
 def test_the_test_that_holds_a_promise_exists():

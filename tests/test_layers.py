@@ -7,6 +7,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.metadata import requires
 
 import pytest
@@ -31,6 +32,15 @@ def test_imports_go_down_only(module):
         there for path in of_the_package(module) if (there := room(path)) != here and HEIGHT[there] >= HEIGHT[here]
     }
     assert not above, f"{module} imports {sorted(above)}"
+
+
+def test_modules_of_one_room_import_in_no_circle():
+    known = {module.with_suffix("").parts: module for module in modules()}
+    graph = {
+        module: {known[path] for path in of_the_package(module) if path in known and room(path) == room(module.parts)}
+        for module in modules()
+    }
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
@@ -112,7 +122,7 @@ def test_functions_stay_short():
     long = {}
     for module in modules():
         for node in ast.walk(parsed(module)):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert not any(isinstance(inner, ast.Nonlocal) for inner in ast.walk(node)), f"{module}: {node.name}"
                 first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
                 if (lines := node.end_lineno - first.lineno + 1) > 45:
@@ -135,6 +145,7 @@ def import_seconds(*modules):
     return float(done.stdout)
 
 
+@pytest.mark.timed
 def test_the_package_is_imported_in_little_more_than_the_time_of_what_it_needs():
-    ratios = [import_seconds("mixpanel_duckdb") / import_seconds("duckdb", "httpx", "pydantic") for _ in range(5)]
-    assert min(ratios) < 2.2, ratios
+    ratios = [import_seconds("mixpanel_duckdb.api") / import_seconds("duckdb", "httpx", "pydantic") for _ in range(5)]
+    assert min(ratios) < 2.6, ratios

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import duckdb
 import httpx
@@ -333,15 +333,24 @@ def test_the_secret_within_a_basic_header_is_hidden_too():
     assert caught.value.server_text == "Basic [secret] [secret] me"
 
 
-def test_a_fetch_of_a_session_is_resumed_by_whoever_reads_the_same_project(sim, database):
+@pytest.mark.parametrize(
+    ("account", "other", "asked"),
+    [
+        ("work", "work", [4]),
+        ("work", "home", [0, 1, 2, 3, 4, 5]),
+        (None, None, [4]),
+        ("work", None, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_a_fetch_of_a_session_is_resumed_by_the_same_account_only(sim, database, account, other, asked):
     sim.add_fault(Fault("status", page=4, attempts=None, status=500))
-    with client_of(sim, Session()) as client:
+    first, second = (Session(account=SimpleNamespace(name=name)) for name in (account, other))
+    with client_of(sim, first) as client:
         assert not md.fetch_profiles(database, client=client).is_complete
     sim.clear_faults()
     sim.clear_requests()
-    who = md.Credentials(token=TOKEN, project_id="1")
-    assert md.fetch_profiles(database, credentials=who, base_url=sim.base_url).is_complete
-    assert [record.page for record in sim.requests] == [4]
+    assert md.fetch_profiles(database, credentials=second, base_url=sim.base_url).is_complete
+    assert sorted(record.page for record in sim.requests) == asked
     with duckdb.connect(database) as connection:
         assert connection.execute("SELECT DISTINCT project_id FROM _mixpanel_fetches").fetchall() == [("1",)]
 

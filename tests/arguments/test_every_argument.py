@@ -1,5 +1,6 @@
 """Whatever somebody gives for an argument, it is right, or refused in one sentence before anything is done."""
 
+import asyncio
 import inspect
 import math
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import mixpanel_duckdb as md
 from mixpanel_duckdb.arguments import RULES
 from mixpanel_duckdb.engage import ProfileFilters
 from mixpanel_duckdb.integrations.dlt import mixpanel_profiles
+from mixpanel_duckdb.results import EventTypingOptions, TypingOptions
 from mixpanel_duckdb.simulator import Population, Simulator
 
 
@@ -55,18 +57,40 @@ RIGHT: dict[str, set[str]] = {
     "path": ANY_PATH,
     "database": ANY_PATH,
     "format": {"None"},
+    "partition_by": {"a list", "None"},
+    "setup": {*ANY_PATH, "None"},
     "if_exists": set(),
+    "allow_other": {"True"},
+    "allow_shrink": {"True"},
+    "keep_history": {"True"},
+    "since": {"None", "a moment"},
+    "tolerance": {"0", "5", "a huge number", "a text"},
     "parallel": {"True"},
     "resume": {"True"},
     "replace": {"True"},
+    "read_only": {"True"},
     "materialize": {"True"},
     "keep_properties": {"True"},
+    "event": {*ANY_TEXT, "None"},
+    "mostly": {"0", "None"},
+    "min_coverage": {"0"},
     "resume_max_age": SECONDS,
     "rate_limit_wait": SECONDS,
+    "older_than": SECONDS,
+    "max_age": SECONDS,
+    "jobs": {*ANY_PATH, "a dict"},
+    "from_date": set(),
+    "to_date": set(),
+    "limit": {"5", "None"},
+    "days_per_request": {"5", "a huge number", "None"},
+    "refresh_days": {"0", "5", "a huge number"},
+    "refetch": {"True"},
+    "complete": {"True"},
     "max_workers": {"5", "a huge number", "None"},
     "on_batch_complete": {*FUNCTIONS, "None"},
     "observer": {"None"},
     "progress": {"True", "None"},
+    "stop": {"None"},
     "client": {"None"},
     "store": set(),
     "page": {"0", "5", "a huge number"},
@@ -88,8 +112,14 @@ RIGHT: dict[str, set[str]] = {
     "max_in_flight": {"5", "a huge number"},
     "clock": FUNCTIONS,
 }
-# Where None stands for nothing, though it does elsewhere.
-NEEDED = {("MixpanelClient", "credentials"), ("ParallelProfileFetcher", "client")}
+# Where None stands for nothing, though it does elsewhere, and the other way round.
+NEEDED = {
+    ("MixpanelClient", "credentials"),
+    ("ParallelProfileFetcher", "client"),
+    ("ParallelEventFetcher", "client"),
+}
+DAYS = {"from_date": "2026-01-01", "to_date": "2026-01-02"}
+OPTIONAL = {("forget_fetches", "table"), ("publish_fetch", "if_exists")}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +132,7 @@ def sim():
 def calls(sim, tmp_path, monkeypatch):
     """Every public call, with what it needs."""
     monkeypatch.chdir(tmp_path)
+    sim.clear_requests()  # of the tests that went before in this process
     for name, value in sim.environment().items():
         monkeypatch.setenv(name, value)
     who = md.Credentials.from_env()
@@ -109,11 +140,30 @@ def calls(sim, tmp_path, monkeypatch):
         fetcher = md.ParallelProfileFetcher(client, store)
         yield {
             "fetch_profiles": (md.fetch_profiles, {"database": "new.duckdb"}),
+            "afetch_profiles": (lambda **given: asyncio.run(md.afetch_profiles(**given)), {"database": "new.duckdb"}),
+            "afetch_events": (
+                lambda **given: asyncio.run(md.afetch_events(**given)),
+                {"database": "new.duckdb", **DAYS},
+            ),
+            "fetch_events": (md.fetch_events, {"database": "new.duckdb", **DAYS}),
+            "export_events": (client.export_events, DAYS),
+            "ParallelEventFetcher": (md.ParallelEventFetcher, {"client": client, "store": store}),
+            "ParallelEventFetcher.fetch_events": (
+                md.ParallelEventFetcher(client, store).fetch_events,
+                {"table": "events", **DAYS},
+            ),
             "plan_fetch": (md.plan_fetch, {}),
             "list_fetches": (md.list_fetches, {"database": "new.duckdb"}),
+            "list_event_tables": (md.list_event_tables, {"database": "new.duckdb"}),
+            "plan_events": (md.plan_events, {"database": "new.duckdb", **DAYS}),
             "fetch_timeline": (md.fetch_timeline, {"database": store}),
+            "forget_fetches": (md.forget_fetches, {"database": store}),
+            "changes": (md.changes, {"database": store}),
+            "publish_fetch": (md.publish_fetch, {"database": store}),
+            "sync": (md.sync, {"jobs": {"profiles": [{}]}}),
             "export_table": (md.export_table, {"database": store, "table": "profiles", "file": "new.csv"}),
             "type_columns": (md.type_columns, {"database": store}),
+            "type_events": (md.type_events, {"database": store}),
             "mixpanel_profiles": (mixpanel_profiles, {}),
             "MixpanelClient": (md.MixpanelClient, {"credentials": who}),
             "query_engage_page": (client.query_engage_page, {"page": 0}),
@@ -130,11 +180,24 @@ def calls(sim, tmp_path, monkeypatch):
 
 CALLS: dict[str, Callable[..., Any]] = {
     "fetch_profiles": md.fetch_profiles,
+    "afetch_profiles": md.afetch_profiles,
+    "afetch_events": md.afetch_events,
+    "fetch_events": md.fetch_events,
+    "export_events": md.MixpanelClient.export_events,
+    "ParallelEventFetcher": md.ParallelEventFetcher,
+    "ParallelEventFetcher.fetch_events": md.ParallelEventFetcher.fetch_events,
     "plan_fetch": md.plan_fetch,
     "list_fetches": md.list_fetches,
+    "list_event_tables": md.list_event_tables,
+    "plan_events": md.plan_events,
     "fetch_timeline": md.fetch_timeline,
+    "forget_fetches": md.forget_fetches,
+    "changes": md.changes,
+    "publish_fetch": md.publish_fetch,
+    "sync": md.sync,
     "export_table": md.export_table,
     "type_columns": md.type_columns,
+    "type_events": md.type_events,
     "mixpanel_profiles": mixpanel_profiles,
     "MixpanelClient": md.MixpanelClient,
     "query_engage_page": md.MixpanelClient.query_engage_page,
@@ -154,7 +217,7 @@ def arguments_of(call: Callable[..., Any]) -> list[str]:
     names = []
     for name, parameter in inspect.signature(call).parameters.items():
         if name == "options":
-            names += ["into", "materialize", "keep_properties"]
+            names += (EventTypingOptions if call is md.type_events else TypingOptions).__annotations__
         elif name not in ("self", "filters"):
             assert parameter.kind is not parameter.VAR_POSITIONAL
             names.append(name)
@@ -180,6 +243,7 @@ def test_every_public_function_stands_in_the_table():
 def test_a_wrong_argument_is_refused_in_one_sentence_before_anything_is_done(name, argument, calls, sim, tmp_path):
     call, needed = calls[name]
     right = RIGHT[argument] - ({"None"} if (name, argument) in NEEDED else set())
+    right |= {"None"} if (name, argument) in OPTIONAL else set()
     wrong = {what: value for what, value in VALUES.items() if what not in right}
     if argument == "database" and name in ("mixpanel_profiles", "plan_fetch"):
         del wrong["None"]
@@ -204,7 +268,7 @@ def test_what_is_right_is_not_refused(argument):
     kind = RULES[argument]
     for what in RIGHT[argument]:
         value = VALUES[what]
-        assert kind.fits(value) or (value is None and kind.optional), what
+        assert kind.fits(value) or (value is None and (kind.optional or argument == "client")), what
 
 
 def test_no_rule_is_without_a_test():

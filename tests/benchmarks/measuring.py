@@ -46,3 +46,13 @@ def measure(command: list[str], environment: dict[str, str], *, within: float) -
             raise FailedError(f"exit code {process.returncode}: {errors.read()[-2000:]}")
         output.seek(0)
         return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / 1e6), output.read()
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process that goes on has taken until now; nothing where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+    except FileNotFoundError:
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measuring import measure
+from benchmarks.measuring import measure, processor_seconds
 from benchmarks.scenarios import Contestant, Entry, Round, Sample, Scenario, Server
 from clients.environments import python_with
 
@@ -73,10 +73,11 @@ def _serve_all(scenario: Scenario, folder: Path, stack: ExitStack) -> dict[Serve
         lines = folder / f"{number}.ndjson"
         job = {
             **asdict(server),
-            "lines": str(lines) if any(guest.lines or guest.table for guest in guests) else None,
+            "lines": str(lines) if server.days or any(guest.lines or guest.table for guest in guests) else None,
             "gzip": all(guest.gzip for guest in guests),
         }
-        places[server] = {**stack.enter_context(_serving(job)), "lines": str(lines)}
+        environment, pid = stack.enter_context(_serving(job))
+        places[server] = {**environment, "lines": str(lines), "server": str(pid)}
         if any(guest.table for guest in guests):
             places[server]["table"] = _prepared(lines)
     return places
@@ -91,7 +92,7 @@ def _prepared(lines: Path) -> str:
 
 
 @contextmanager
-def _serving(job: dict[str, Any]) -> Iterator[dict[str, str]]:
+def _serving(job: dict[str, Any]) -> Iterator[tuple[dict[str, str], int]]:
     """A simulator until the block ends: leaving closes its input, which it takes for its end."""
     process = subprocess.Popen(
         [sys.executable, "-P", HERE / "serve.py", json.dumps(job)],
@@ -104,26 +105,30 @@ def _serving(job: dict[str, Any]) -> Iterator[dict[str, str]]:
         ready = process.stdout.readline()
         if not ready:
             raise RuntimeError("the simulator did not start; see above")
-        yield json.loads(ready)
+        yield json.loads(ready), process.pid
 
 
 def _sample(entry: Entry, python: Path, place: dict[str, str], folder: Path) -> Sample:
     folder.mkdir()
     database = folder / "profiles.duckdb"
-    job = {"database": str(database), "lines": place["lines"]}
+    job = {"database": str(database), "lines": place["lines"], "page_size": entry.server.page_size}
     if entry.contestant.table:
         shutil.copy(place["table"], database)
+    if entry.contestant.before:
+        measure(_command(entry.contestant.before, job, python), _environment({}), within=LONGEST)
     command = _command(entry.contestant.function, job, python)
+    before = processor_seconds(int(place["server"]))
     usage, output = measure(command, _environment({**place, "HOME": str(folder)}), within=LONGEST)
+    served = processor_seconds(int(place["server"])) - before
     told = json.loads(output.splitlines()[-1])
     if told["rows"] != entry.server.profiles:
         raise RuntimeError(f"{entry.label}: {told['rows']} rows of {entry.server.profiles}")
     file_mb = database.stat().st_size / 1e6 if database.exists() else None
     shutil.rmtree(folder)
-    return Sample(told["rows"], usage.wall, told["seconds"], usage.cpu, usage.peak_mb, file_mb, told["held"])
+    return Sample(told["rows"], usage.wall, told["seconds"], usage.cpu, served, usage.peak_mb, file_mb, told["held"])
 
 
-def _command(function: str, job: dict[str, str], python: Path = Path(sys.executable)) -> list[str]:
+def _command(function: str, job: dict[str, Any], python: Path = Path(sys.executable)) -> list[str]:
     return [str(python), "-P", str(HERE / "contestants.py"), function, json.dumps(job)]
 
 

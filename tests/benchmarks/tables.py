@@ -14,15 +14,15 @@ def rows(outcome: dict[str, Any]) -> list[list[str]]:
     for label in runs[0]:
         samples = [samples[label] for samples in runs]
         ratios = [samples[label]["wall"] / samples[first]["wall"] for samples in runs]
-        middle = {name: _median(samples, name) for name in ("wall", "seconds", "cpu", "peak_mb", "file_mb")}
+        medians = {name: _median(samples, name) for name in ("wall", "seconds", "cpu", "peak_mb", "file_mb")}
         table.append(
             [
                 label,
-                f"{middle['wall']:.2f}",
-                f"{middle['seconds']:.2f}",
-                f"{middle['cpu']:.2f}",
-                f"{middle['peak_mb']:,.0f}",
-                "" if middle["file_mb"] is None else f"{middle['file_mb']:,.1f}",
+                f"{medians['wall']:.2f}",
+                f"{medians['seconds']:.2f}",
+                f"{medians['cpu']:.2f}",
+                f"{medians['peak_mb']:,.0f}",
+                "" if medians["file_mb"] is None else f"{medians['file_mb']:,.1f}",
                 f"{median(ratios):.2f}",
             ]
         )
@@ -46,20 +46,26 @@ def plain(outcome: dict[str, Any]) -> str:
     return "\n".join([title, *_aligned(entries), *_aligned(figures), ""])
 
 
-def markdown(report: dict[str, Any], pictures: dict[str, str]) -> str:
+def middle(outcome: dict[str, Any], label: str, name: str) -> float | None:
+    """The median of one measure of one entry over the rounds."""
+    return _median([samples[label] for samples in outcome["runs"]], name)
+
+
+def markdown(report: dict[str, Any]) -> str:
     """Every scenario of a report, with its date, under the machine it ran on."""
-    machine = report["machine"]
-    parts = [
-        "# Benchmark results",
-        f"Measured on {machine['cores']} cores ({machine['system']}), Python {machine['python']}.",
-    ]
-    parts += [f"![{text}]({file})" for file, text in pictures.items()]
+    parts = ["# All figures", machine_line(report)]
     for outcome in report["scenarios"].values():
         small = ", **in little, not a measurement**" if outcome["quick"] else ""
         parts.append(f"## {headline(outcome)}\n\n{outcome['date'][:10]}, {_used(outcome)}{small}")
-        parts.append(_piped(["", *_COLUMNS], rows(outcome)))
-        parts.append(_piped(["figure", "median", "goal", ""], [verdict(figure) for figure in outcome["figures"]]))
+        parts.append(piped(["", *_COLUMNS], rows(outcome)))
+        parts.append(piped(["figure", "median", "goal", ""], [verdict(figure) for figure in outcome["figures"]]))
     return "\n\n".join(parts) + "\n"
+
+
+def machine_line(report: dict[str, Any]) -> str:
+    """What the figures depend on."""
+    machine = report["machine"]
+    return f"Measured on {machine['cores']} cores ({machine['system']}), Python {machine['python']}."
 
 
 def headline(outcome: dict[str, Any]) -> str:
@@ -75,7 +81,8 @@ def _median(samples: list[dict[str, Any]], name: str) -> float | None:
 
 def _used(outcome: dict[str, Any]) -> str:
     versions = sorted({f"{name} {version}" for used in outcome["versions"].values() for name, version in used.items()})
-    return f"medians of {len(outcome['runs'])} runs in turns; {', '.join(versions)}"
+    runs = len(outcome["runs"])
+    return f"{f'medians of {runs} runs in turns' if runs > 1 else 'one run'}; {', '.join(versions)}"
 
 
 def _aligned(table: list[list[str]]) -> list[str]:
@@ -90,6 +97,7 @@ def _line(row: list[str], widths: list[int]) -> str:
     )
 
 
-def _piped(head: list[str], table: list[list[str]]) -> str:
+def piped(head: list[str], table: list[list[str]]) -> str:
+    """A table of Markdown: the first column is text, the others are numbers."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *table])

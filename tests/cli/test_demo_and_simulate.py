@@ -64,7 +64,7 @@ def test_simulate_says_first_where_it_is_and_what_to_set_and_ctrl_c_ends_it_well
     assert (fetched["total_rows"], fetched["total_pages"]) == (130, 3)
     serving.send_signal(signal.SIGINT)
     done = outcome(serving)
-    assert (done.code, done.err) == (0, "Stopped after 3 requests.\n")
+    assert (done.code, done.said) == (0, ["Stopped after 3 requests."])
 
 
 def test_simulate_ends_on_sigterm_with_its_code(serving):

@@ -82,6 +82,18 @@ def test_standard_output_has_the_rows_and_nothing_else(mp_fetch, database, form,
     assert (done.code, done.out, done.err) == (0, rows, "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_terminal_gets_nothing_that_it_would_obey(mp_fetch, database, form):
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE VIEW evil AS SELECT chr(27) || ']0;owned' || chr(7) || chr(155) || chr(8238) AS a")
+    code, said = mp_fetch.on_terminal("export", "evil", "-", "--format", form, streams=("stdout",))
+    assert code == 0
+    assert "owned" in said
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(said)
+    assert "\x9b\u202e" in mp_fetch("export", "evil", "-", "--format", form).out
+
+
 def test_a_reader_that_has_enough_is_no_error_to_speak_of(mp_fetch, database):
     with duckdb.connect(str(database)) as connection:
         connection.execute("CREATE VIEW many AS SELECT i FROM range(300000) t(i)")
@@ -92,9 +104,9 @@ def test_a_reader_that_has_enough_is_no_error_to_speak_of(mp_fetch, database):
         assert process.stderr.read() == ""
 
 
-def written(folder, name):
-    """How large the files are that are yet to get that name."""
-    return [part.stat().st_size for part in folder.glob(f".{name}.*.part")]
+def written(folder):
+    """How large the files are that are yet to get a name."""
+    return [part.stat().st_size for part in folder.glob(".mp-fetch-*.part")]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
@@ -105,7 +117,7 @@ def test_a_stop_leaves_the_old_file_and_no_other_under_its_name(
     (tmp_path / name).write_text("old")
     process = mp_fetch.start("export", "endless", name, "--replace")
     with process:
-        wait_until(lambda: process.poll() is not None or any(written(tmp_path, name)))
+        wait_until(lambda: process.poll() is not None or any(written(tmp_path)))
         assert process.poll() is None
         process.send_signal(number)
         stopped = time.monotonic()
@@ -122,7 +134,7 @@ def test_a_stop_leaves_the_old_file_and_no_other_under_its_name(
 def test_json_says_that_it_was_stopped(mp_fetch, database, tmp_path):
     process = mp_fetch.start("export", "endless", "out.csv", "--json")
     with process:
-        wait_until(lambda: process.poll() is not None or written(tmp_path, "out.csv"))
+        wait_until(lambda: process.poll() is not None or written(tmp_path))
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=LONGEST)

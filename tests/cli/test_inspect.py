@@ -35,3 +35,14 @@ def test_status_lists_complete_and_incomplete_fetches(mp_fetch, simulator):
 def test_status_of_no_database_is_a_storage_error_and_makes_none(mp_fetch, tmp_path):
     assert mp_fetch("status", "--database", "typo.duckdb").code == 5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_tells_that_it_waits_for_the_limits_and_for_no_longer_than_it_may(mp_fetch, simulator):
+    simulator.add_fault(Fault("quota", page=0, retry_after=1))
+    waited = mp_fetch("plan")
+    assert waited.code == 0
+    assert "Waiting 1.0 s for the server's limits (hourly quota)." in waited.err
+    simulator.add_fault(Fault("quota", page=0, attempts=None, retry_after=600))
+    refused = mp_fetch("plan", "--max-wait", 1)
+    assert refused.code == 4
+    assert "longer than this run may wait" in refused.err

@@ -2,15 +2,13 @@
 
 import io
 import os
-import pty
 import re
-import struct
-import termios
-from fcntl import ioctl
+import subprocess
+import sys
 
 import pytest
 
-from cli.command import MpFetch
+from cli.command import MOMENT, MpFetch, outcome
 from helpers import LONGEST
 from mixpanel_duckdb.display import Bar, Heartbeat, Screen, Tally, bar_line
 from mixpanel_duckdb.results.progress import FetchPlan, ProfileBatchProgress
@@ -45,28 +43,11 @@ def shown(written):
     return [part for part in re.split(r"[\r\n]+", written) if part.strip()]
 
 
-def on_terminal(mp_fetch, columns, *words):
-    """Run a command whose standard error is a terminal; return its exit code and what it wrote there."""
-    ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = mp_fetch.start(*words, stderr=theirs)
-    os.close(theirs)
-    written = b""
-    try:
-        while part := os.read(ours, 65536):
-            written += part
-    except OSError:  # Linux says EIO when the other side is closed
-        pass
-    os.close(ours)
-    process.communicate(timeout=LONGEST)
-    return process.returncode, written.decode()
-
-
 @pytest.mark.parametrize("columns", [120, 30])
 def test_on_a_terminal_one_line_is_redrawn_within_its_width_and_left_clean(tmp_path, columns):
     with Simulator(Population(600, seed=1), behaviour=Behaviour(page_size=50, latency=0.15)) as simulator:
         mp_fetch = MpFetch(tmp_path, {**simulator.environment(), "TERM": "xterm", "CI": ""})
-        code, written = on_terminal(mp_fetch, columns, "profiles")
+        code, written = mp_fetch.on_terminal("profiles", columns=columns, streams=("stderr",))
     assert code == 0
     lines = shown(written)
     assert len(lines) >= 3
@@ -81,13 +62,18 @@ def test_on_a_terminal_one_line_is_redrawn_within_its_width_and_left_clean(tmp_p
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}], ids=["dumb", "CI"])
 def test_a_terminal_that_nobody_watches_gets_lines_instead(tmp_path, simulator, variables):
-    code, written = on_terminal(MpFetch(tmp_path, {**simulator.environment(), **variables}), 80, "profiles")
+    code, written = MpFetch(tmp_path, {**simulator.environment(), **variables}).on_terminal(
+        "profiles", streams=("stderr",)
+    )
     assert code == 0
-    assert written.splitlines() == [line for line in written.splitlines() if line.startswith("11/11 pages, 1,030")]
+    assert all(MOMENT.match(line) for line in written.splitlines())
+    assert "Complete: 1,030 of 1,030 profiles" in written.splitlines()[-1]
+    assert "\r" not in written.replace("\r\n", "\n")
 
 
-def test_without_a_terminal_the_last_line_says_where_the_run_ended(mp_fetch):
-    assert re.fullmatch(r"11/11 pages, 1,030 profiles in \d:\d\d\n", mp_fetch("profiles").err)
+def test_without_a_terminal_lines_say_how_the_run_began_what_it_had_to_do_and_where_it_ended(mp_fetch):
+    said = mp_fetch("profiles").said
+    assert [line[:21] for line in said] == ["Fetching into table '", "1,030 profiles in 11 ", "Complete: 1,030 of 1,"]
 
 
 def test_the_bar_is_drawn_at_most_ten_times_a_second():
@@ -108,6 +94,35 @@ def test_a_line_above_the_bar_leaves_the_bar_below():
     screen.line("a warning")
     screen.draw("")
     assert stream.getvalue() == "the bar\r       \ra warning\nthe bar\r       \r"
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams_fail_no_command(mp_fetch, tmp_path, closed):
+    for words in (
+        ["profiles"],
+        ["status"],
+        ["sql", "FROM profiles LIMIT 1"],
+        ["sql", "FROM profiles", "--csv"],
+        ["export", "profiles", "-", "--format", "csv"],
+    ):
+        shell = ["sh", "-c", f'exec "$0" -m mixpanel_duckdb "$@" {closed}', sys.executable, *words]
+        env = {**os.environ, **mp_fetch.variables}
+        done = subprocess.run(shell, check=False, cwd=tmp_path, env=env, stderr=subprocess.PIPE, timeout=LONGEST)
+        assert (done.returncode, b"unexpected" in done.stderr) == (0, False), (words, done.stderr)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_output_that_cannot_hold_a_letter_fails_no_command(mp_fetch, encoding):
+    mp = MpFetch(mp_fetch.folder, {**mp_fetch.variables, "PYTHONIOENCODING": encoding})
+    for words in (
+        ["profiles", "\U0001f600"],
+        ["status"],
+        ["sql", 'FROM "\U0001f600"'],
+        ["sql", 'FROM "\U0001f600"', "--json"],
+        ["export", "\U0001f600", "-", "--format", "csv"],
+    ):
+        done = outcome(mp.start(*words, errors="replace"))
+        assert (done.code, "unexpected" in done.err) == (0, False), (words, done.err)
 
 
 def test_a_closed_standard_error_never_ends_a_run():

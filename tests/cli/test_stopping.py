@@ -33,8 +33,7 @@ def test_the_first_signal_stops_cleanly_and_the_same_command_goes_on(half_silent
     assert time.monotonic() - sent < at_most(3)
     assert stopped.code == code
     assert stopped.json["error"]["code"] == "interrupted"
-    lines = stopped.err.splitlines()
-    assert len([line for line in lines if line.startswith("Stopped after") and "goes on from here" in line]) == 1
+    assert len([line for line in stopped.said if line.startswith("Stopped after") and "goes on from here" in line]) == 1
     assert "Traceback" not in stopped.err
     half_silent.clear_faults()
     rest = mp_fetch("profiles", "--json")
@@ -96,6 +95,6 @@ main(sys.argv[1:])
             )
         )  # fmt: skip
         assert done.code == 1
-        assert done.err.startswith("Error: unexpected ZeroDivisionError")
+        assert done.said[0].startswith("Error: unexpected ZeroDivisionError")
         assert ("Traceback" in done.err) is shown
         assert "s3cret-word" not in done.err

@@ -75,11 +75,6 @@ def test_a_database_that_is_yet_to_be_made_is_no_place_for_its_picture(mp_fetch,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_memory_has_no_journal_to_draw_from(mp_fetch, simulator):
-    assert mp_fetch("profiles", "-d", ":memory:", "--timeline", "run.svg").code == 2
-    assert simulator.requests == []
-
-
 def test_status_draws_the_fetch_that_is_chosen(mp_fetch, tmp_path):
     for table in ("one", "two"):
         assert mp_fetch("profiles", table, "-q").code == 0
@@ -90,4 +85,4 @@ def test_status_draws_the_fetch_that_is_chosen(mp_fetch, tmp_path):
     assert "one:" in said.out
     assert "two:" not in said.out
     assert words(tmp_path / "run.svg").startswith("one: ")
-    assert "knows no fetch nobody" in mp_fetch("status", "--fetch", "nobody").out
+    assert "knows no fetch nobody" in mp_fetch("status", "--fetch", "nobody").err

@@ -14,7 +14,7 @@ import mixpanel_duckdb as md
 from helpers import LONGEST, client_of, fetch, served, stored
 from mixpanel_duckdb.simulator import Limits, Population, Simulator
 from mixpanel_duckdb.store import fetching
-from mixpanel_duckdb.store.database.opening import atomic
+from mixpanel_duckdb.store.database import atomic
 
 FREE = Limits(quota=None)
 PEOPLE = Population(100, seed=1)
@@ -167,15 +167,3 @@ def test_a_total_beyond_64_bits_is_no_total() -> None:
 
     with pytest.raises(md.UnreadableAnswerError):
         md.fetch_profiles(":memory:", client=Client())
-
-
-def test_a_table_that_a_foreign_key_points_to_is_not_replaced_and_nothing_is_asked() -> None:
-    with duckdb.connect() as connection, Simulator(PEOPLE, limits=FREE) as sim:
-        connection.execute(
-            "CREATE TABLE profiles (distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
-        )
-        connection.execute("CREATE TABLE orders (who VARCHAR REFERENCES profiles (distinct_id))")
-        with pytest.raises(md.UnsuitableTableError, match="foreign key of table 'orders'"):
-            fetch(sim, connection, if_exists="replace")
-        assert sim.requests == []
-        assert fetch(sim, connection, if_exists="merge").is_complete

@@ -116,6 +116,10 @@ class Telling(Foreign):
         self.project_id, self.base_url = project_id, "https://somewhere.example"
 
 
+# It may see less of the project than the account before it.
+TOKEN = md.Credentials(token="simulated-token", project_id="1")
+
+
 class Extended(md.MixpanelClient):
     """A subclass that is asked through its own method."""
 
@@ -133,8 +137,18 @@ class Extended(md.MixpanelClient):
         (lambda inner: inner, Foreign, False),
         (Foreign, lambda inner: inner, False),
         (lambda inner: inner, lambda inner: Extended(inner.credentials, base_url=inner.base_url), True),
+        (lambda inner: inner, lambda inner: md.MixpanelClient(TOKEN, base_url=inner.base_url), False),
     ],
-    ids=["two unknown", "same project", "other project", "unknown, told", "ours, unknown", "unknown, ours", "subclass"],
+    ids=[
+        "two unknown",
+        "same project",
+        "other project",
+        "unknown, told",
+        "ours, unknown",
+        "unknown, ours",
+        "subclass",
+        "another account",
+    ],
 )
 def test_another_client_goes_on_only_if_it_is_known_to_read_the_same(
     database: str, first: Any, second: Any, goes_on: bool

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 import mixpanel_duckdb as md
 from helpers import PAGE, QUICK, fetch
 from mixpanel_duckdb.cli import main
-from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
+from mixpanel_duckdb.http import retry
+from mixpanel_duckdb.simulator import EventPopulation, Fault, Limits, Population, RawExport, Simulator
 
 EVIL = "red \x1b[31m, title \x1b]0;mine\x07, back \r\x08\x9b2K,\n\n next \u202e line\u2028\udcff"
 FORBIDDEN = {letter for letter in EVIL if not letter.isprintable()} - {"\n"}
@@ -56,7 +57,7 @@ def test_an_error_text_of_the_server_is_one_harmless_line_everywhere(
 def test_a_refusal_is_one_harmless_line(status: int, tmp_path: Path) -> None:
     refusal = Fault("status", page=0, status=status, text=EVIL)
     with Simulator(Population(3), faults=[refusal]) as sim:
-        done = command("profiles", "-d", str(tmp_path / "profiles.duckdb"), "--json", **sim.environment())
+        done = command("profiles", "-d", str(tmp_path / "profiles.duckdb"), "--json", "-q", **sim.environment())
     assert_harmless(done.stderr, 1)
     assert r"\x1b[31m" in json.loads(done.stdout)["error"]["server_text"]
     told = command("status", "-d", str(tmp_path / "profiles.duckdb"))
@@ -83,7 +84,8 @@ def test_notes_and_names_that_an_older_journal_has_are_made_visible(tmp_path: Pa
         assert_harmless(store._repr_html_(), 1)
 
 
-def test_names_of_properties_break_no_table(tmp_path: Path) -> None:
+def test_names_of_properties_break_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # where nothing is cut
     database, name = str(tmp_path / "profiles.duckdb"), EVIL.replace("\udcff", "")
     with duckdb.connect(database) as connection:
         connection.execute("CREATE TABLE profiles (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)")
@@ -118,7 +120,7 @@ def test_a_table_may_have_any_name_and_is_told_in_one_line(tmp_path: Path) -> No
     database, name = str(tmp_path / "profiles.duckdb"), "t\x1b[2J\nwo"
     with Simulator(Population(3), limits=FREE) as sim:
         done = command("profiles", name, "-d", database, **sim.environment())
-        again = command("profiles", name, "-d", database, **sim.environment())
+        again = command("profiles", name, "-d", database, "-q", **sim.environment())
     assert (done.exit_code, again.exit_code) == (0, 2)
     assert r"in table 't\x1b[2J\nwo'" in done.stdout
     assert_harmless(again.stderr, 1)
@@ -134,7 +136,7 @@ def test_an_error_of_a_callers_own_client_is_one_harmless_line(tmp_path: Path) -
 
     result = md.fetch_profiles(tmp_path / "profiles.duckdb", client=Mine(), progress=False)
     assert_harmless(result.errors[0][1], 1)
-    assert_harmless(str(md.list_fetches(tmp_path / "profiles.duckdb")), 1)
+    assert_harmless(str(md.list_fetches(tmp_path / "profiles.duckdb")), 2)  # a table
 
 
 def test_an_unexpected_error_is_harmless_with_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -144,3 +146,52 @@ def test_an_unexpected_error_is_harmless_with_its_traceback(monkeypatch: pytest.
     monkeypatch.setattr("mixpanel_duckdb.api.list_fetches", fail)
     assert_harmless(command("status", "-d", str(tmp_path / "x.duckdb")).stderr, 1)
     assert "Traceback" in command("status", "-v", "-d", str(tmp_path / "x.duckdb")).stderr
+
+
+def test_a_name_makes_no_more_lines_than_another_in_any_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "5000")  # where nothing is broken
+    # How many lines tell of a wait depends on how long it is, and how many of failures on who is first to give up.
+    monkeypatch.setattr(
+        retry.RetryPolicy,
+        "delay",
+        lambda self, tries, error: 0.001 if tries < self.attempts and error.retryable else None,
+    )
+    days = ("--from", "2026-01-01", "--to", "2026-01-02")
+    one_by_one = ("--workers", "1")
+
+    def told(name: str) -> list[tuple[int, int]]:
+        (tmp_path / name[:3]).mkdir()
+        monkeypatch.chdir(tmp_path / name[:3])
+        events = RawExport(EventPopulation("2026-01-01", "2026-01-02", 3), limits=FREE)
+        lost = Fault("status", page=1, attempts=None, status=500)  # the small pages have one
+        with Simulator(Population(PAGE * 2, seed=1), limits=FREE, events=events, faults=[lost]) as sim:
+            done = [
+                command(*words, **sim.environment())
+                for words in (
+                    ("profiles", name, "--history"),
+                    ("profiles", name),
+                    ("profiles", name, "--replace", "--distinct-id", name),
+                    ("changes", name),
+                    ("changes", f"{name} 2"),
+                    ("typed", name, "--into", f"{name} typed"),
+                    ("sql", f'SELECT 1 AS "{name}", {name!r} AS b'),
+                    ("export", name, f"{name}.csv"),
+                    ("export", name, f"{name}.csv"),
+                    ("profiles", "there", "--into", f"{name} there.duckdb"),
+                    ("events", f"{name} events", *days, *one_by_one, "--event", name, "--where", name),
+                    ("events", f"{name} events", *days, *one_by_one),
+                    ("plan", "--table", f"{name} events", *days),
+                    ("typed", f"{name} events", "--event", name),
+                    ("profiles", f"{name} half", "--page-size", str(PAGE)),
+                    ("status",),
+                    ("status", "--fetch", name),
+                    ("forget", f"{name} half"),
+                    ("status", "-d", f"{name}.duckdb"),
+                )
+            ]
+        assert not [each for each in done if "unexpected" in each.output]
+        return [(each.exit_code, len(each.output.splitlines())) for each in done]
+
+    assert told(EVIL.replace("\udcff", "")) == told("name")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -278,6 +279,26 @@ def test_two_at_a_time_on_one_client_share_its_five_requests() -> None:
         assert all(record.status == 200 for record in sim.requests)
 
 
+def test_leaving_one_cuts_no_read_of_another_run_on_the_same_client(database: str) -> None:
+    with (
+        Simulator(Population(PAGE * 12, seed=1), behaviour=Behaviour(latency=0.15), limits=FREE) as sim,
+        client_of(sim) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        # Connections of one run are used again by the other: warm them in turns.
+        assert sum(1 for _ in client.export_profiles(page_size=PAGE)) == PAGE * 12
+        fetching = pool.submit(
+            md.fetch_profiles, database, client=client, page_size=PAGE, max_workers=2, progress=False
+        )
+        for _ in range(8):
+            next(stream := client.export_profiles(page_size=PAGE, max_workers=2))
+            time.sleep(0.02)
+            stream.close()
+        result = fetching.result(LONGEST)
+    assert result.is_complete
+    assert (result.retries, result.requests) == (0, 12)
+
+
 def test_a_refusal_by_the_limits_is_waited_for() -> None:
     busy = Fault("concurrency", page=[3, 7], retry_after=0.1)
     with Simulator(PEOPLE, limits=FREE, behaviour=ORDERED, faults=[busy]) as sim, client_of(sim) as client:
@@ -384,3 +405,20 @@ def test_every_size_around_a_page_boundary_is_complete(total: int) -> None:
         found = names(client.export_profiles(page_size=PAGE))
         assert found == [profile["$distinct_id"] for profile in people.profiles()]
         assert len(sim.requests) == max(1, -(-total // PAGE))
+
+
+def test_a_stop_that_is_set_ends_a_stream_where_its_next_page_would_begin() -> None:
+    stop, found = threading.Event(), []
+    with Simulator(PEOPLE, limits=FREE, behaviour=ORDERED, faults=[SILENT]) as sim, client_of(sim) as client:
+        helper = threading.Thread(target=lambda: (wait_until(lambda: silent(sim)), stop.set()))
+        helper.start()
+        with pytest.raises(md.FetchStopped, match="stopped by its caller"):
+            gather(client.export_profiles(page_size=PAGE, stop=stop), found)
+        helper.join()
+        assert found == NAMES[: len(found)]
+        assert len(found) <= 2 * PAGE
+        wait_until(lambda: not exporting())
+        sim.clear_requests()
+        with pytest.raises(md.FetchStopped):
+            next(client.export_profiles(stop=stop))
+        assert sim.requests == []

@@ -278,3 +278,35 @@ def test_a_client_can_be_used_again_after_its_reads_were_cut(tmp_path: Path) -> 
                 md.fetch_profiles(database, client=client, page_size=PAGE, on_batch_complete=callback, resume=False)
         sim.clear_faults()
         assert md.fetch_profiles(database, client=client, page_size=PAGE).is_complete
+
+
+def test_a_stop_that_is_set_anywhere_ends_the_run_as_ctrl_c_does(database: str) -> None:
+    stop = threading.Event()
+    with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim:
+        helper = threading.Thread(target=lambda: (wait_until(lambda: reading(sim)), stop.set()))
+        helper.start()
+        with pytest.raises(md.FetchStopped, match="what has arrived is kept") as caught:
+            fetch(sim, database, stop=stop)
+        helper.join()
+        assert caught.value.code == "stopped"
+        assert committed(database) == set(range(10))
+        assert threads_named("mp-fetch") == []
+        sim.clear_faults()
+        sim.clear_requests()
+        with pytest.raises(md.FetchStopped):
+            fetch(sim, database, stop=stop)
+        assert sim.requests == []
+        assert fetch(sim, database, stop=threading.Event()).resumed_pages == 10
+    assert stored(database) == served(PEOPLE)
+
+
+def test_a_stop_cuts_a_wait_for_the_limits_and_page_0(database: str) -> None:
+    for fault in (Fault("status", page=0, status=429, retry_after=3600, attempts=None), Fault("hang", page=0)):
+        stop = threading.Event()
+        with Simulator(PEOPLE, limits=FREE, faults=[fault]) as sim:
+            helper = threading.Thread(target=lambda sim=sim, stop=stop: (wait_until(lambda: sim.requests), stop.set()))
+            helper.start()
+            with pytest.raises(md.FetchStopped):
+                fetch(sim, database, stop=stop)
+            helper.join()
+        wait_until(lambda: not threads_named("mp-fetch"))

@@ -34,7 +34,7 @@ class Sink:
 
 
 def large(index):
-    return PageWrite(EngagePage(index, bytes(3_000_000)))
+    return PageWrite(EngagePage(index, bytes(4_000_000)))
 
 
 def test_large_pages_that_wait_are_parsed_one_by_one_and_committed_together_up_to_19_mb():
@@ -47,7 +47,7 @@ def test_large_pages_that_wait_are_parsed_one_by_one_and_committed_together_up_t
     writer.finish()
     assert writer.join(LONGEST)
     assert errors == [None]
-    assert sink.commits == [[[0], [1], [2], [3], [4], [5], [6]], [[7], [8], [9]]]
+    assert sink.commits == [[[0], [1], [2], [3], [4]], [[5], [6], [7], [8], [9]]]
 
 
 def test_small_pages_that_wait_share_one_group():

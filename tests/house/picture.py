@@ -13,20 +13,23 @@ from textwrap import wrap
 from house.rooms import FLOORS, known, purposes, thinned
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "_static" / "house.svg"
-UNIT, MARGIN, GAP, SIDES, LETTER = 39, 8, 16, 12, 6.1
+UNIT, MARGIN, GAP, SIDES, LETTER, LETTER_OF_NAME = 50, 8, 16, 12, 6.1, 7.6
 # From where to where a room stands on its floor, in units from the left wall.
 PLACES = {
     "__main__": (4, 8),
     "__init__": (0, 4.4), "cli": (4.6, 8), "integrations": (8.2, 12),
+    "jobs": (1.5, 10.5),
     "api": (1.5, 10.5),
     "fetch": (0, 12),
     "display": (1.5, 7.3),
     "results": (1.5, 7.3),
     "timeline": (1.5, 7.3),
-    "store": (5, 12),
-    "store/pages": (5, 8.6), "store/typed": (8.8, 12),
+    "store": (3.4, 12),
+    "store/events": (8.5, 12), "store/targets": (3.4, 7.7),
+    "store/tables": (3.4, 5.8), "store/pages": (5.95, 9.4), "store/typed": (9.55, 12),
     "store/journal": (6.2, 12),
     "engage": (0, 6),
+    "events": (0.9, 6),
     "http": (0, 6.9),
     "accounts": (0.9, 6), "store/database": (6.2, 12),
     "arguments": (0.9, 4.4), "extras": (4.6, 7.9),
@@ -141,7 +144,8 @@ def _span(room: str) -> tuple[float, float]:
 def _lines(room: str) -> list[str]:
     """A room's purpose in two lines, or in as many as its first words need; none for helpers."""
     left, right = _span(room)
-    told = [wrap(words, int((right - left) / LETTER), break_on_hyphens=False) for words in purposes(room)]
+    most = int((right - left) / LETTER)
+    told = [wrap(words, most, break_on_hyphens=False, break_long_words=False) for words in purposes(room)]
     fitting = [lines for lines in told if len(lines) <= 2]
     return [] if room in {"__main__", "_lazy", "_version"} else (fitting or told[:1])[-1]
 
@@ -196,6 +200,14 @@ def _legend(boxes: dict[str, Box]) -> Iterator[str]:
         yield _text(left + 28, top + 18 * row, text, "muted")
     yield f'<path class="arrow" marker-end="url(#tip)" d="M{left:g} {top + 68:g}h20"/>'
     yield _text(left + 28, top + 72, "imports", "muted")
+
+
+def widths(room: str) -> tuple[float, float]:
+    """How much a room's name and words need, and how much it has."""
+    left, right = _span(room)
+    lines = _lines(room)
+    name = len(_name(room)) * (LETTER_OF_NAME if lines else LETTER)
+    return max([name, *(len(line) * LETTER for line in lines)]), right - left
 
 
 def _x(units: float) -> float:

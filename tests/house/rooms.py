@@ -16,15 +16,18 @@ ROOT = Path(mixpanel_duckdb.__file__).parent
 FLOORS = """
     __main__
     __init__  cli  integrations
+    jobs
     api
     fetch
     display
     results
     timeline
     store
-    store/pages  store/typed
+    store/events  store/targets
+    store/pages  store/tables  store/typed
     store/journal
     engage
+    events
     http
     accounts  store/database
     arguments  extras

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from house.picture import FILE, PLACES, WAY, picture
+from house.picture import FILE, PLACES, WAY, picture, widths
 from house.rooms import FLOORS, HEIGHT, known, thinned
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -32,6 +32,12 @@ def test_every_room_has_a_place_and_none_stands_in_another():
     for floor in FLOORS.split("\n"):
         for (_, right), (left, _) in pairwise(sorted(PLACES[room] for room in floor.split())):
             assert right < left
+
+
+@pytest.mark.parametrize("room", PLACES)
+def test_what_is_written_on_a_room_fits_it(room):
+    needed, there = widths(room)
+    assert needed <= there
 
 
 @pytest.mark.parametrize("thread", WAY)

@@ -161,7 +161,7 @@ def test_long_words_are_shortened_and_told_as_plain_values():
     error = error_for(500, {}, json.dumps({"error": "x" * 5000}).encode(), 2)
     assert len(error.server_text) == 500
     told = json.loads(json.dumps(error.to_dict()))
-    assert set(told) == {"code", "message", "retryable", "status", "server_text", "page"}
+    assert set(told) == {"code", "message", "retryable", "status", "server_text", "page", "retry_after"}
     assert (told["code"], told["retryable"], told["page"]) == ("server", True, 2)
 
 
@@ -171,3 +171,22 @@ def test_every_error_has_a_code_of_its_own_and_is_drawn_in_the_tree():
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert all(kind.__name__ in tree.__doc__ for kind in kinds)
     assert {kind.exit_code for kind in kinds} <= {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<html>\n<head><title>502 Bad Gateway</title></head>\n<body>\n<h1>502 Bad Gateway</h1><hr>nginx</body></html>",
+         "502 Bad Gateway nginx"),
+        ("<!DOCTYPE html><HTML lang=en><TITLE >\n  Just a\n moment...\n</TITLE><script>if (a < b) {}</script>",
+         "Just a moment..."),
+        ("<html><title></title><h1 class='x'>Service &amp; more</h1><p>gone</p></html>", "Service & more gone"),
+        ("<html><style>p { color: red }</style><p>The upstream <b>is</b> gone.</p></html>", "The upstream is gone."),
+        ("<", "<"),
+        ("<html", "<html"),
+        ("<html></html>", "<html></html>"),
+    ],
+)  # fmt: skip
+def test_of_a_gateways_html_an_error_has_one_line(body, words):
+    assert server_words(body.encode()) == words
+    assert len(server_words(f"<p>{'word ' * 500}</p>".encode())) <= 300

@@ -97,6 +97,14 @@ def test_an_incomplete_fetch_fails_the_pipeline_and_the_destination_keeps_its_ta
     assert loaded(tmp_path) == served(first)
 
 
+def test_profiles_that_always_repeat_are_loaded_when_they_are_tolerated(pipeline, resource_of, tmp_path):
+    twice = Population.raw([*PEOPLE.rows, PEOPLE.rows[0]])
+    with Simulator(twice) as sim:
+        for _ in range(2):
+            pipeline.run(resource_of(sim, tolerance=1))
+    assert loaded(tmp_path) == served(PEOPLE)
+
+
 def test_a_kept_file_makes_a_failed_run_resumable(pipeline, resource_of, tmp_path, database):
     with Simulator(PEOPLE, faults=[Fault("status", page=4, status=502, attempts=None)]) as sim:
         with pytest.raises(PipelineStepFailed):

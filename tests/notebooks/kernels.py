@@ -23,6 +23,7 @@ class Said:
     text: str = ""
     errors: str = ""
     html: list[str] = field(default_factory=list)
+    kinds: set[str] = field(default_factory=set)
     error: str = ""
     seconds: float = 0.0
 
@@ -84,6 +85,7 @@ class Kernel:
             said.errors += content["text"]
         elif kind in {"execute_result", "display_data"}:
             said.html.append(content["data"].get("text/html", ""))
+            said.kinds.update(content["data"])
         elif kind == "error":
             said.error = f"{content['ename']}: {content['evalue']}"
 

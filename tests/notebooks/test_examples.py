@@ -19,8 +19,8 @@ from notebooks.notebooks import FOLDER, NAMES, kinds, stored
 REFRESH = Path(__file__).with_name("refresh.py")
 
 
-def test_there_are_two():
-    assert NAMES == ["first-steps", "when-it-breaks"]
+def test_there_are_three():
+    assert NAMES == ["events-and-profiles", "first-steps", "when-it-breaks"]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,9 @@ def test_what_is_stored_names_no_machine_and_no_errors(name):
     assert counts == list(range(1, len(counts) + 1))
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
-def test_its_page_has_a_screenshot(name):
-    picture = FOLDER / f"{name}.png"
+def test_its_page_has_a_screenshot_for_light_and_for_dark(name, scheme):
+    picture = FOLDER / f"{name}-{scheme}.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert picture.stat().st_size < 400_000
+    assert picture.stat().st_size < 200_000

@@ -1,8 +1,5 @@
 """In a notebook: the stop button, a running event loop, one's own connection, the same cell twice."""
 
-import re
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("ipykernel")
@@ -10,7 +7,6 @@ pytest.importorskip("ipykernel")
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 from notebooks.kernels import running_kernel
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "notebooks.md"
 IMPORTS = """
 import asyncio, threading, time
 import duckdb
@@ -83,7 +79,7 @@ def test_a_fetch_works_inside_the_running_loop_and_leaves_it_free(kernel):
     said = kernel.run("""
 async def fetched():
     ticks = 0
-    task = asyncio.create_task(asyncio.to_thread(md.fetch_profiles, "loop.duckdb"))
+    task = asyncio.create_task(md.afetch_profiles("loop.duckdb"))
     while not task.done():
         await asyncio.sleep(0.001)
         ticks += 1
@@ -94,11 +90,9 @@ print(asyncio.get_running_loop().is_running(), ticks > 5, result.is_complete, md
     assert (said.error, said.text) == ("", "True True True True\n")
 
 
-def test_a_stopped_await_stops_the_fetch_in_its_thread_as_the_docs_show(kernel, slow, at_most):
-    documented = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)[-1]
-    assert not kernel.run(documented.split("if __name__")[0]).error
+def test_the_stop_button_stops_an_awaited_fetch_and_the_same_cell_goes_on(kernel, slow, at_most):
     cell = """
-result = await fetched("awaited.duckdb", on_batch_complete=lambda page: print("a page"))
+result = await md.afetch_profiles("awaited.duckdb", on_batch_complete=lambda page: print("a page"))
 print(result.is_complete, result.resumed_pages > 0)
 """
     said = stopped(kernel, cell)

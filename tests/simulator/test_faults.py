@@ -1,7 +1,9 @@
+import gzip
 import http.client
 import json
 import socket
 import time
+from urllib.request import Request, urlopen
 
 import httpx
 import pytest
@@ -51,6 +53,26 @@ def test_answers_that_only_look_well():
     assert garbage.text.startswith('{"page": 1, "page_size": 10, "results": [{"$distinct_id": "p10"')
     with pytest.raises(json.JSONDecodeError):
         garbage.json()
+
+
+def test_a_gateway_may_show_the_request_to_whoever_asks():
+    answer = one_page(Fault("echo", status=502))
+    assert answer.status_code == 502
+    assert "authorization" in answer.json()["error"]
+
+
+def test_garbage_may_be_any_text_at_any_place():
+    assert one_page(Fault("garbage_200", text="\x07", after=0.0)).text.startswith('\x07{"page": 1')
+    assert one_page(Fault("garbage_200", text="\x07", after=1.0)).text.endswith("}\x07")
+
+
+def test_a_body_may_be_several_gzip_members():
+    with Simulator(Population(900), faults=[Fault("gzip_members", after=0.7)]) as sim:
+        request = Request(sim.base_url + PATH + "?project_id=1", headers={**ACCOUNT, "Accept-Encoding": "gzip"})
+        with urlopen(request) as answer:
+            body = answer.read()
+    assert body.count(b"\x1f\x8b\x08") >= 2
+    assert len(json.loads(gzip.decompress(body))["results"]) == 900
 
 
 def test_redirects_point_elsewhere():

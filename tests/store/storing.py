@@ -1,7 +1,7 @@
 """One page or one whole fetch into a real database, and its rows read back as Python's json reads them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,11 +35,21 @@ class Row:
         return read(self.text)
 
 
-def read(text: str) -> Any:
-    """JSON as Python reads it, keeping order and repeated keys of objects, and every digit of an integer."""
+def _refused(number: str) -> Any:
+    raise ValueError(f"{number} is no JSON")
+
+
+def read(text: str, odd_number: Callable[[str], Any] = _refused) -> Any:
+    """JSON as a strict reader takes it, keeping order and repeated keys of objects, and every digit of an integer."""
     if text.count("[") + text.count("{") > 400:  # deeper than Python compares: such a text is its own value here
         return text
-    return json.loads(text, object_pairs_hook=lambda pairs: ("object", pairs), parse_int=_integer, parse_float=_float)
+    return json.loads(
+        text,
+        object_pairs_hook=lambda pairs: ("object", pairs),
+        parse_int=_integer,
+        parse_float=_float,
+        parse_constant=odd_number,
+    )
 
 
 def body_of(rows: Iterable[bytes], page: int = 0, total: int | None = None) -> bytes:
@@ -80,12 +90,12 @@ def fill(
     return fetch
 
 
-def store_body(body: bytes, store: ProfileStore | None = None) -> tuple[PageReceipt, list[Row], Any]:
+def store_body(body: bytes, **more: Any) -> tuple[PageReceipt, list[Row], Any]:
     """Store one page in a database of its own; give its receipt, its rows and what was odd about them."""
     connection = duckdb.connect()
     try:
         with ProfileStore(connection) as own, opened(own, total=1) as (fetch, writer):
-            (receipt,) = put(writer, [PageWrite(EngagePage.from_body(0, body))])
+            (receipt,) = put(writer, [PageWrite(EngagePage.from_body(0, body), **more)])
             return receipt, rows_of(connection, fetch.staging), own.odd_rows(fetch)
     finally:
         connection.close()

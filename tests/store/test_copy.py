@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
@@ -16,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mixpanel_duckdb as md
-from store.pages.test_any_json import objects, texts
-from store.storing import read
+from any_json import strict_objects, texts
+from store.storing import fetch_rows, read
 
 NAMES = ["t.parquet", "t.csv", "t.csv.gz", "t.csv.zst", "t.ndjson", "t.jsonl", "t.ndjson.gz", "t.jsonl.zst"]
 ODD = [
@@ -105,7 +106,8 @@ def test_odd_profiles_come_back_value_for_value(name: str, tmp_path: Path) -> No
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    profiles=st.lists(st.tuples(texts, objects), max_size=4), name=st.sampled_from(["t.parquet", "t.csv", "t.ndjson"])
+    profiles=st.lists(st.tuples(texts, strict_objects), max_size=4),
+    name=st.sampled_from(["t.parquet", "t.csv", "t.ndjson"]),
 )
 def test_any_profiles_come_back_value_for_value(
     profiles: list[tuple[str, Any]], name: str, tmp_path_factory: pytest.TempPathFactory
@@ -346,3 +348,87 @@ def test_a_path_a_store_and_a_connection_will_do(database: str, tmp_path: Path) 
     assert {(tmp_path / f"{number}.csv").read_text() for number in (1, 2, 3)} == {"a\n1\n"}
     with pytest.raises(md.StorageError, match="no database"):
         md.export_table(str(tmp_path / "typo.duckdb"), "t", tmp_path / "4.csv")
+
+
+def test_a_connection_whose_configuration_is_locked_is_fetched_into_and_exported(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET lock_configuration = true")
+        assert fetch_rows([b'{"$distinct_id":"a","$properties":{"n":1}}'], connection).is_complete
+        assert md.type_columns(connection).rows == 1
+        for name in ("x.parquet", "x.csv", "x.ndjson"):
+            assert md.export_table(connection, "profiles", tmp_path / name).rows == 1
+
+
+def test_a_configuration_that_is_locked_meanwhile_stays_locked(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.duckdb")
+    with md.ProfileStore(path) as store, duckdb.connect(path) as mine:
+        mine.execute("SET lock_configuration = true")
+        assert fetch_rows([b'{"$distinct_id":"a","$properties":{"n":1}}'], store).is_complete
+        assert md.export_table(store, "profiles", tmp_path / "x.csv").rows == 1
+
+
+def test_an_export_sets_nothing_on_a_callers_instance(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        everything = (
+            "SELECT name, value FROM duckdb_settings() WHERE name NOT LIKE '%progress%' AND name <> 'search_path'"
+        )
+        before = dict(connection.execute(everything).fetchall())
+        connection.execute(f"CREATE VIEW during AS {everything}")
+        md.export_table(connection, "during", tmp_path / "during.ndjson")
+        lines = (tmp_path / "during.ndjson").read_text().splitlines()
+        assert {each["name"]: each.get("value") for each in map(json.loads, lines)} == before
+
+
+def test_a_view_of_another_schema_is_exported_by_its_whole_name(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute('CREATE SCHEMA other; CREATE VIEW other.v AS SELECT 42 AS a; CREATE TABLE "other.t" (b INT)')
+        assert md.export_table(connection, "other.v", tmp_path / "v.csv").rows == 1
+        assert md.export_table(connection, "memory.other.v", tmp_path / "w.csv").rows == 1
+        assert md.export_table(connection, "other.t", tmp_path / "t.csv").rows == 0
+        for name in ("other.none", "none.v", "", ".", "other."):
+            with pytest.raises(md.UnsuitableTableError, match="There is no table or view"):
+                md.export_table(connection, name, tmp_path / "n.csv")
+    assert sorted(os.listdir(tmp_path)) == ["t.csv", "v.csv", "w.csv"]
+
+
+def test_a_file_may_have_the_longest_name_there_is(tmp_path: Path) -> None:
+    file = tmp_path / f"{'x' * 251}.csv"
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+        for replace in (False, True):
+            assert md.export_table(connection, "t", file, replace=replace).rows == 1
+    assert os.listdir(tmp_path) == [file.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.ndjson.zst"])
+def test_a_new_file_is_its_owners_alone_and_one_that_is_replaced_keeps_its_mode(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+        md.export_table(connection, "t", file)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        for mode in (0o640, 0o600, 0o666):
+            file.chmod(mode)
+            md.export_table(connection, "t", file, replace=True)
+            assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+def test_a_folder_with_other_files_is_not_replaced_by_an_export(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("dear")
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+        with pytest.raises(md.UnsuitableFileError, match="letter"):
+            md.export_table(connection, "t", folder, partition_by=["a"], replace=True)
+        with pytest.raises(md.UnsuitableTableError, match="no column 'b'"):
+            md.export_table(connection, "t", tmp_path / "new", partition_by=["b"])
+        with pytest.raises(md.UnsuitableFileError, match="Parquet"):
+            md.export_table(connection, "t", tmp_path / "new", partition_by=["a"], format="csv")
+        with pytest.raises(md.UnsuitableFileError, match="s3://"):
+            md.export_table(connection, "t", "https://example.org/t.parquet")
+        with pytest.raises(md.QueryError, match="--setup"):
+            md.export_table(connection, "t", "s3://b/t.parquet?s3_secret_access_key=hush")
+    assert [each.name for each in tmp_path.iterdir()] == ["mine"]
+    assert (folder / "letter.txt").read_text() == "dear"

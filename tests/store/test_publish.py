@@ -1,16 +1,21 @@
 """G4 and G5: a complete table in one step, one row a profile, and readers never see half of it."""
 
+import json
+
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mixpanel_duckdb as md
+from any_json import texts
 from mixpanel_duckdb import ProfileStore, StorageError, TableExistsError, UnsuitableTableError
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec, PageWrite
 from store.storing import SPEC, body_of, fetch_rows, fill, opened, page, publish, put, rows_of
 
-JOURNAL = {f"_mixpanel_{name}" for name in ("fetches", "runs", "pages", "queries")}
+JOURNAL = {f"_mixpanel_{name}" for name in ("fetches", "runs", "pages", "queries", "tables", "differences")}
 OLD = b'{"$distinct_id":"old","$properties":{}}'
 NEW = [b'{"$distinct_id":"n%d","$properties":{"n":%d}}' % (index, index) for index in range(30)]
 
@@ -212,13 +217,82 @@ def test_the_newest_last_seen_wins_else_the_first(connection, settings):
         for index in range(3):
             put(writer, [PageWrite(EngagePage.from_body(index, body_of(rows[index * 5 : index * 5 + 5], index)))])
         staged = store.staged(fetch)
-        assert (staged.rows, staged.distinct, staged.duplicates) == (15, 9, 6)
+        assert (staged.rows, staged.distinct, staged.duplicates) == (15, 10, 5)
         publish(store, fetch)
     kept = sorted((row.distinct_id or "", row.text[-2]) for row in rows_of(connection))
     assert kept == [
-        ("", "1"), ("", "2"), ("7", "1"), ("Alone", "1"), ("alone", "1"), ("half", "2"), ("newest", "2"),
+        ("", "1"), ("", "2"), ("7", "1"), ("7", "2"), ("Alone", "1"), ("alone", "1"), ("half", "2"), ("newest", "2"),
         ("same", "1"), ("unseen", "1"),
     ]  # fmt: skip
+
+
+# Ids that are one as text, and two profiles to the server.
+COLLIDING = {
+    "a number and a text": (b"1", b'"1"'),
+    "a truth and a text": (b"true", b'"true"'),
+    "a list and a text": (b'["a"]', rb'"[\"a\"]"'),
+    "two halves of pairs": (rb'"x\ud800"', rb'"x\udc00"'),
+    "half a pair and a character like it": (rb'"\ud800"', '"\ufffd"'.encode()),
+    "half a pair and its spelling": (rb'"\udfff"', '"\ufffd"'.encode()),
+    "two bad bytes": (b'"\xff"', b'"\xfe"'),
+}
+
+
+def entry(distinct_id, n=0, seen=b""):
+    return b'{"$distinct_id":%s,"$properties":{"n":%d%s}}' % (distinct_id, n, seen and b',"$last_seen":"%s"' % seen)
+
+
+@pytest.mark.parametrize("ids", COLLIDING.values(), ids=COLLIDING)
+@pytest.mark.parametrize("page_size", [1, 10])
+def test_ids_that_are_one_as_text_are_two_profiles_all_the_same(connection, ids, page_size):
+    rows = [entry(each, n) for n, each in enumerate([*ids, b'"other"'])]
+    for if_exists in ("error", "replace", "merge"):
+        result = fetch_rows(rows, connection, page_size=page_size, if_exists=if_exists)
+        assert (result.is_complete, result.total_rows, result.duplicate_rows, result.colliding_ids) == (True, 3, 0, 1)
+        assert sorted(row.text for row in rows_of(connection)) == ['{"n":0}', '{"n":1}', '{"n":2}']
+        assert connection.execute("SELECT count(DISTINCT distinct_id) FROM profiles").fetchone() == (2,)
+
+
+SAME = [(b'"a"', rb'"\u0061"'), (b"1", b" 1 "), (b"1.10", b"1.1"), (rb'"\ud800"', rb'"\uD800"'), (b"[1,2]", b"[1, 2]")]
+
+
+@pytest.mark.parametrize("ids", [(one, one) for one, _ in COLLIDING.values()] + SAME)
+def test_one_profile_that_comes_twice_is_one_whatever_its_id_is_made_of(connection, ids):
+    rows = [entry(ids[0], 1, b"2026-01-01T00:00:00"), entry(ids[1], 2, b"2026-02-01T00:00:00"), entry(b'"1"', 3)]
+    with ProfileStore(connection) as store, opened(store, total=3) as (fetch, writer):
+        for index, row in enumerate(rows):
+            put(writer, [PageWrite(EngagePage.from_body(index, body_of([row], index)), last_try=True)])
+        staged = store.staged(fetch)
+        assert (staged.rows, staged.distinct, staged.duplicates) == (3, 2, 1)
+        publish(store, fetch)
+    assert sorted(row.text[5] for row in rows_of(connection)) == ["2", "3"]
+
+
+IDS = st.one_of(
+    st.sampled_from(["1", "true", "null", "a", "A", "[1]", "x\ud800", "x\udc00", "x\ufffd"]),
+    st.sampled_from([0, 1, 1.0, -1, 2**64, True, False, None, [1], {"a": 1}]), texts,
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(ids=st.lists(IDS, max_size=12), ascii_only=st.booleans(), per_page=st.integers(1, 5))
+def test_profiles_are_told_apart_as_the_server_does_whatever_type_their_ids_have(ids, ascii_only, per_page):
+    rows = [
+        entry(json.dumps(each, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"), n)
+        for n, each in enumerate(ids)
+    ]
+    with duckdb.connect() as connection, ProfileStore(connection) as store, opened(store, total=1) as (fetch, writer):
+        for index in range(0, len(rows), per_page):
+            body = body_of(rows[index : index + per_page], index)
+            put(writer, [PageWrite(EngagePage.from_body(index, body), last_try=True)])
+        staged = store.staged(fetch)
+        publish(store, fetch)
+        kept = [row.distinct_id for row in rows_of(connection)]
+    nameless = sum(each is None for each in ids)
+    named = {json.dumps(json.loads(json.dumps(each))) for each in ids if each is not None}
+    assert (staged.rows, staged.distinct) == (len(ids), len(named) + nameless)
+    assert len(kept) == staged.distinct
+    assert staged.colliding == staged.distinct - nameless - len({each for each in kept if each is not None})
 
 
 def test_repeated_profiles_are_counted_in_the_result(connection):

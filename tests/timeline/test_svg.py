@@ -78,7 +78,7 @@ def test_a_bar_of_several_pages_says_which():
 
 def test_a_project_without_profiles_and_a_fetch_without_pages_have_pictures():
     with duckdb.connect() as connection, Simulator(Population(0)) as sim:
-        assert "1 of 1 pages, 0 profiles" in words(fetch(sim, connection).timeline().svg)
+        assert "1 of 1 page, 0 profiles" in words(fetch(sim, connection).timeline().svg)
     none = words(draw(lay_out(FetchHistory(record(0)))))
     assert "The journal has no page of this fetch." in none
     assert "in flight" not in none
@@ -90,5 +90,15 @@ def test_missing_pages_are_said_and_marked():
         with Simulator(Population(60, seed=1), faults=[gone]) as sim:
             result = fetch(sim, connection, retry=md.RetryPolicy(attempts=1))
         said = words(result.timeline().svg)
-    assert "incomplete · 1 pages missing" in said
+    assert "incomplete · 1 page missing" in said
     assert "page 1: given up" in said
+
+
+def test_every_mark_is_drawn_where_the_rules_of_the_picture_reach_it():
+    """A rule that begins with the picture's id reaches nothing that is drawn by reference."""
+    svg = draw(lay_out(steady(50, failing=4)))
+    tags = {each.tag.rpartition("}")[2] for each in ElementTree.fromstring(svg).iter()}
+    assert not tags & {"use", "defs", "symbol"}
+    assert svg.count('class="mark"') > 1
+    for name in re.findall(r'class="(\w+)"', svg):
+        assert re.search(rf"#run-\w+ \.{name}\b[^{{]*{{", svg), name

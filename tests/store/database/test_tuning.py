@@ -100,6 +100,25 @@ def test_a_retry_has_room_until_it_is_over(tmp_path, monkeypatch):
         assert setting(store) == tight
 
 
+def test_another_limit_holds_for_a_while_and_makes_way_for_who_needs_room(tmp_path):
+    with duckdb.connect(tmp_path / "e.duckdb") as connection:
+        ours = tuning.Tuning(connection, ours=True, limit_memory=True)
+        tight = setting(connection)
+        with ours.within("250MB"):
+            wider = setting(connection)
+            ours.give_memory_back()
+            assert setting(connection) == wider
+            with ours.room(), ours.within("250MB"):
+                assert setting(connection) not in (tight, wider)
+        assert tight != wider
+        assert setting(connection) == tight
+        with ours.within("250MB"):
+            connection.execute("SET memory_limit = '1234MB'")
+            theirs = setting(connection)
+            ours.give_memory_back()
+        assert setting(connection) == theirs
+
+
 def test_a_limit_that_somebody_sets_meanwhile_stays(tmp_path):
     path = str(tmp_path / "f.duckdb")
     with ProfileStore(path) as store, opened(store) as (_, writer):

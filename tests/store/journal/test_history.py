@@ -12,6 +12,7 @@ from mixpanel_duckdb import ProfileStore, StorageError
 from mixpanel_duckdb.simulator import Fault, Population, Simulator
 from mixpanel_duckdb.store import FetchSpec
 from mixpanel_duckdb.store.journal.history import history_of
+from mixpanel_duckdb.store.journal.schema import SCHEMA_VERSION
 from store.storing import SPEC, fill, opened, page, put
 
 
@@ -31,11 +32,18 @@ def steps(connection):
     return {each.index: [step.what for step in each.steps] for each in history(connection).pages if each.steps}
 
 
-def old_journal(connection):
-    """A journal of version 1, as the first release made it."""
-    connection.execute("ALTER TABLE _mixpanel_pages DROP COLUMN steps")
-    connection.execute("DROP TABLE _mixpanel_runs")
-    connection.execute("UPDATE _mixpanel_fetches SET schema_version = 1")
+def old_journal(connection, version=1):
+    """A journal of version 1, as the first release made it, or of version 2, which has runs and steps."""
+    for column in ("with_other_fields", "mended_values", *(["steps"] if version == 1 else [])):
+        connection.execute(f"ALTER TABLE _mixpanel_pages DROP COLUMN {column}")
+    for (name,) in connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
+    ).fetchall():
+        connection.execute(f'ALTER TABLE "{name}" DROP COLUMN sent_as')
+    connection.execute("DROP TABLE _mixpanel_tables")
+    if version == 1:
+        connection.execute("DROP TABLE _mixpanel_runs")
+    connection.execute("UPDATE _mixpanel_fetches SET schema_version = $1", [version])
 
 
 def test_a_quiet_run_has_a_time_and_a_worker_for_every_page_and_no_steps(connection):
@@ -85,7 +93,7 @@ def test_a_page_that_failed_for_good_is_kept_and_what_was_done_survives_its_succ
         assert fetch(sim, connection, retry=md.RetryPolicy(attempts=5, first_delay=0.01)).is_complete
     known = history(connection)
     assert {(each.index, each.state) for each in known.pages if each.index == 2} == {(2, "left"), (2, "committed")}
-    assert [run.note for run in known.runs] == ["1 pages are missing", None]
+    assert [run.note for run in known.runs] == ["1 of 5 pages are missing", None]
     assert known.runs[0].ended_at <= known.runs[1].started_at
 
 
@@ -134,20 +142,22 @@ def test_a_journal_of_version_1_is_read_as_it_is(connection):
     assert (known.runs, [each.steps for each in known.pages]) == ((), [(), ()])
 
 
-def test_a_journal_of_version_1_goes_on_as_version_2(connection):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_fetch_that_an_older_version_began_goes_on(connection, version):
     with ProfileStore(connection) as store:
         with opened(store, total=2) as (first, writer):
             put(writer, [page(0, "a")])
         store.leave(first, note="a page failed")
-        old_journal(connection)
+        old_journal(connection, version)
         again = store.begin(SPEC)
         assert again.fetch_id == first.fetch_id
         with store.writer(again) as writer:
             put(writer, [page(1, "b")])
         store.publish(again, if_exists="error", staged=store.staged(again))
-    assert connection.execute("SELECT DISTINCT schema_version FROM _mixpanel_fetches").fetchall() == [(2,)]
+    assert connection.execute("SELECT DISTINCT schema_version FROM _mixpanel_fetches").fetchall() == [(SCHEMA_VERSION,)]
     known = history(connection)
-    assert (len(known.runs), [each.index for each in known.pages]) == (1, [0, 1])
+    assert (len(known.runs), [each.index for each in known.pages]) == (version, [0, 1])
+    assert connection.execute("SELECT distinct_id FROM profiles ORDER BY ALL").fetchall() == [("a",), ("b",)]
 
 
 def test_a_journal_is_read_in_its_own_order_whatever_order_a_caller_has_made_the_default(connection):
@@ -164,8 +174,8 @@ def test_a_journal_is_read_in_its_own_order_whatever_order_a_caller_has_made_the
 def test_a_journal_of_a_newer_version_is_refused(connection):
     with ProfileStore(connection) as store:
         fill(store, [page(0, "a")])
-        connection.execute("UPDATE _mixpanel_fetches SET schema_version = 3")
-        with pytest.raises(StorageError, match="newer than this package's 2"):
+        connection.execute("UPDATE _mixpanel_fetches SET schema_version = schema_version + 1")
+        with pytest.raises(StorageError, match=f"newer than this package's {SCHEMA_VERSION}"):
             store.begin(SPEC)
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 import threading
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
@@ -63,16 +63,22 @@ def test_a_group_is_committed_with_its_journal(connection, store):
         assert (record.pages_done, record.pages_missing, record.rows, record.state) == (2, (2,), 4, "running")
 
 
-@pytest.mark.parametrize("table", ["_mixpanel_pages", "staging"])
-def test_a_write_that_fails_in_the_middle_leaves_neither_rows_nor_journal(connection, store, table):
+@pytest.mark.parametrize(
+    ("table", "change", "back"),
+    [
+        ("_mixpanel_pages", "RENAME COLUMN worker TO unexpected", "RENAME COLUMN unexpected TO worker"),
+        ("staging", "ADD COLUMN unexpected INTEGER", "DROP COLUMN unexpected"),
+    ],
+)
+def test_a_write_that_fails_in_the_middle_leaves_neither_rows_nor_journal(connection, store, table, change, back):
     with opened(store) as (fetch, writer):
         put(writer, [page(0, "a")])
         name = fetch.staging if table == "staging" else table
-        connection.execute(f'ALTER TABLE "{name}" ADD COLUMN unexpected INTEGER')
+        connection.execute(f'ALTER TABLE "{name}" {change}')
         with pytest.raises(StorageError, match="Could not store page 1"):
             put(writer, [page(1, "b")])
         assert counts(connection, fetch) == (1, 1)
-        connection.execute(f'ALTER TABLE "{name}" DROP COLUMN unexpected')
+        connection.execute(f'ALTER TABLE "{name}" {back}')
         assert put(writer, [page(1, "b")])[0].problem is None
         assert counts(connection, fetch) == (2, 2)
 
@@ -82,7 +88,7 @@ def test_a_page_that_is_short_or_unreadable_is_refused_and_its_neighbours_are_st
         broken = PageWrite(EngagePage.from_body(2, b'{"page":2,"results":[{"$distinct_id":"x",oops}]}'))
         receipts = put(writer, [page(0, "a", expected_rows=1), page(1, "b", expected_rows=3), broken])
         assert receipts[0].problem is None
-        assert receipts[1].problem == "it has 1 profiles instead of 3"
+        assert receipts[1].problem == "it has 1 profile instead of 3"
         assert receipts[2].problem.startswith("the rows are not valid JSON")
         assert counts(connection, fetch) == (1, 1)
         assert put(writer, [page(1, "b", expected_rows=3, last_try=True)])[0].problem is None
@@ -204,8 +210,8 @@ def test_a_fetch_whose_session_is_too_old_is_not_gone_on_with_and_is_cleaned_up(
         with opened(store, spec) as (fetch, writer):
             put(writer, [page(0, "a")])
         store.leave(fetch, note=None)
-    age(connection, 3700)
-    assert all(datetime.now() - record.updated_at > timedelta(hours=-24) for record in store.fetches())
+    age(connection, RESUME_MAX_AGE + 100)
+    assert all(datetime.now(UTC) - record.updated_at > timedelta(hours=-24) for record in store.fetches())
     started = reopened(store, SPEC)
     assert started.committed == ()
     assert staging_tables(connection) == {started.staging}
@@ -216,8 +222,8 @@ def test_an_older_session_is_trusted_if_the_caller_says_so(connection, store):
     with opened(store) as (fetch, writer):
         put(writer, [page(0, "a")])
     store.leave(fetch, note=None)
-    age(connection, 3700)
-    assert store.begin(SPEC, resume_max_age=4000).fetch_id == fetch.fetch_id
+    age(connection, RESUME_MAX_AGE + 100)
+    assert store.begin(SPEC, resume_max_age=RESUME_MAX_AGE + 400).fetch_id == fetch.fetch_id
 
 
 def test_a_fetch_that_the_next_run_will_drop_is_not_called_resumable(connection, store):
@@ -388,5 +394,18 @@ def test_a_session_ages_from_its_last_committed_page_not_from_the_last_run(tmp_p
         assert again.committed == ((0, 1),)
         store.leave(again, note="a run that brought nothing")
         with duckdb.connect(str(tmp_path / "a.duckdb")) as other:
-            other.execute("UPDATE _mixpanel_pages SET committed_at = committed_at - INTERVAL 2 HOURS")
+            other.execute("UPDATE _mixpanel_pages SET committed_at = committed_at - INTERVAL 7 HOURS")
         assert store.begin(spec).committed == ()
+
+
+def test_a_file_does_not_grow_with_the_number_of_runs(tmp_path):
+    path = tmp_path / "x.duckdb"
+    sizes = []
+    for _ in range(12):
+        with ProfileStore(path) as store:
+            store.count_queries("1", "http://127.0.0.1")
+            fill(store, [page(0, "a", "b")], if_exists="replace")
+        sizes.append(path.stat().st_size)
+    assert sizes[-1] < 2.3 * sizes[0], sizes
+    with ProfileStore(path) as store:
+        assert store.queries_last_hour("1", "http://127.0.0.1") == 12

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.storing import Row, body_of, fetch_rows, read, rows_of, store_body
+import any_json
+import mixpanel_duckdb as md
+from any_json import texts, values
+from mixpanel_duckdb.engage.values import decoded, encoded
+from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
+from store.storing import QUICK, Row, body_of, fetch_rows, read, rows_of, store_body
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 DIGITS = "9" * 5000
@@ -48,7 +53,23 @@ PLAIN = {
     "900 levels": '{"a":' * 900 + "1" + "}" * 900,
     "1000 levels": '{"a":' * 1000 + "1" + "}" * 1000,
     "a text of 300 kB": json.dumps({"a": "x" * 300_000}),
-    "not a number": '{"a":NaN,"b":Infinity,"c":-Infinity}',
+    "text that looks like no number": '{"NaN":"NaN, nan,","inf":[",]",",}","Infinity]"],"b":"-inf}"}',
+}
+
+# Against the letter of JSON, which strict readers refuse: (as sent, as kept, values mended).
+ODD_NUMBERS = {
+    "not a number": ('{"a":NaN,"b":Infinity,"c":-Infinity}', {"a": "NaN", "b": "Infinity", "c": "-Infinity"}, 3),
+    "deep inside": ('{"a":[1,{"b":[NaN, null]}],"c":"NaN,"}', {"a": [1, {"b": ["NaN", None]}], "c": "NaN,"}, 1),
+    "as C writes them": (
+        '{"a":[nan,-nan,inf, -inf ],"b":nan}',
+        {"a": ["NaN", "NaN", "Infinity", "-Infinity"], "b": "NaN"},
+        5,
+    ),
+    "in capitals": ('{"a":[NAN,INF,-INFINITY]}', {"a": ["NaN", "Infinity", "-Infinity"]}, 3),
+}
+COMMAS = {
+    "a comma too many": ('{"a":[1,2,],"b":{"c":1, },}', {"a": [1, 2], "b": {"c": 1}}),
+    "only that": ('{"a":1 , }', {"a": 1}),
 }
 
 # What no UTF-8 database can hold: (as sent, as read back, characters replaced).
@@ -73,7 +94,7 @@ REPLACING = {
     "a bad byte in a key": (b'{"\xe9":1}', {REPLACED: 1}, 1),
 }
 
-# Against the letter of JSON, but nothing is lost.
+# Against the letter of JSON as well, and perhaps damaged on the way; nothing is lost.
 MENDED = {
     "a raw tab and line feed": (b'{"a":"x\ty\nz"}', {"a": "x\ty\nz"}),
     "a raw NUL": (b'{"a":"x\x00y"}', {"a": "x\x00y"}),
@@ -101,7 +122,7 @@ def test_properties_are_stored_value_for_value(properties):
 @pytest.mark.parametrize(("sent", "kept", "replaced"), REPLACING.values(), ids=REPLACING)
 def test_what_utf8_cannot_hold_becomes_a_replacement_character_and_is_counted(sent, kept, replaced):
     good = profile('{"a":"\U0001f600","n":18446744073709551616}')
-    receipt, rows, odd = store_body(body_of([good, profile(sent), good]))
+    receipt, rows, odd = store_body(body_of([good, profile(sent), good]), last_try=True)
     assert (receipt.problem, receipt.rows) == (None, 3)
     assert json.loads(rows[1].text) == kept
     assert rows[0] == rows[2] == Row("someone", '{"a":"\U0001f600","n":18446744073709551616}')
@@ -109,11 +130,49 @@ def test_what_utf8_cannot_hold_becomes_a_replacement_character_and_is_counted(se
 
 
 @pytest.mark.parametrize(("sent", "kept"), MENDED.values(), ids=MENDED)
-def test_raw_control_characters_are_kept(sent, kept):
-    receipt, rows, odd = store_body(body_of([profile(sent)]))
+def test_raw_control_characters_are_kept_and_counted(sent, kept):
+    receipt, rows, odd = store_body(body_of([profile(sent)]), last_try=True)
     assert receipt.problem is None
     assert json.loads(rows[0].text) == kept
-    assert odd.replaced_characters == 0
+    assert (odd.replaced_characters, odd.mended_values) == (0, sum(byte < 32 for byte in sent))
+
+
+@pytest.mark.parametrize("sent", [*(case[0] for case in MENDED.values()), b'{"a":"x\xff"}', b'{"a":"\xed\xa0\x80"}'])
+def test_what_may_have_been_damaged_on_the_way_is_asked_for_again_first(sent):
+    receipt, rows, odd = store_body(body_of([profile(b'{"a":1}'), profile(sent)]))
+    assert (receipt.rows, rows, odd) == (2, [], type(odd)())
+    assert "damaged on the way" in receipt.problem
+
+
+@pytest.mark.parametrize("sent", [rb'{"a":"\ud800"}', b'{"a":NaN}', b'{"a":[1,]}', b'{"a":"\xef\xbf\xbd"}'])
+def test_what_the_server_wrote_itself_is_not_asked_for_again(sent):
+    assert store_body(body_of([profile(sent)]))[0].problem is None
+
+
+@pytest.mark.parametrize(("sent", "kept", "mended"), ODD_NUMBERS.values(), ids=ODD_NUMBERS)
+def test_numbers_that_are_none_are_kept_as_texts_and_counted(sent, kept, mended):
+    good = profile('{"a":"NaN","n":18446744073709551616}')
+    receipt, rows, odd = store_body(body_of([good, profile(sent)]))
+    assert receipt.problem is None
+    assert [read(row.text) for row in rows] == [read('{"a":"NaN","n":18446744073709551616}'), read(json.dumps(kept))]
+    assert (odd.mended_values, odd.replaced_characters) == (mended, 0)
+
+
+@pytest.mark.parametrize(("sent", "kept"), COMMAS.values(), ids=COMMAS)
+def test_a_comma_too_many_is_read_over(sent, kept):
+    receipt, rows, odd = store_body(body_of([profile(sent)]))
+    assert receipt.problem is None
+    assert [read(row.text) for row in rows] == [read(json.dumps(kept))]
+    assert odd == type(odd)()
+
+
+@pytest.mark.parametrize("length", [1, 7, 4000])
+def test_a_number_that_is_none_is_found_wherever_a_large_page_has_it(length):
+    rows = [profile(json.dumps({"a": "NaN" * length, "b": index}), str(index)) for index in range(700)]
+    rows[500] = profile('{"a":[1.5,NaN]}', "500")
+    receipt, stored, odd = store_body(body_of(rows))
+    assert (receipt.rows, odd.mended_values) == (700, 1)
+    assert stored[500] == Row("500", '{"a":[1.5,"NaN"]}')
 
 
 @pytest.mark.parametrize(
@@ -147,23 +206,59 @@ def test_an_id_of_any_type_is_stored_as_text(distinct_id, kept):
 @pytest.mark.parametrize(
     ("entry", "row", "counted"),
     [
-        ('{"$distinct_id":"a"}', Row("a", "{}"), (0, 1)),
-        ('{"$distinct_id":"a","$properties":null}', Row("a", "{}"), (0, 1)),
-        ('{"$distinct_id":"a","$properties":{}}', Row("a", "{}"), (0, 0)),
-        ('{"$distinct_id":"a","$properties":[1,{"b":2}]}', Row("a", '[1,{"b":2}]'), (0, 0)),
-        ('{"$distinct_id":"a","$properties":"text"}', Row("a", '"text"'), (0, 0)),
-        ('{"$distinct_id":"a","$properties":7}', Row("a", "7"), (0, 0)),
-        ('{"$distinct_id":"a","$properties":false}', Row("a", "false"), (0, 0)),
-        ('{"$properties":{"b":1}}', Row(None, '{"b":1}'), (1, 0)),
-        ('{"$properties":{"b":1},"extra":[1],"$distinct_id":"a"}', Row("a", '{"b":1}'), (0, 0)),
-        ('{"$Distinct_Id":"z","$distinct_id":"a","$PROPERTIES":{},"$properties":{"b":1}}', Row("a", '{"b":1}'), (0, 0)),
-        (r'{"\u0024distinct_id":"a","\u0024properties":{"b":1}}', Row("a", '{"b":1}'), (0, 0)),
-        ("{}", Row(None, "{}"), (1, 1)),
-        ("null", Row(None, "{}"), (1, 1)),
-        ('"x"', Row(None, '"x"'), (1, 0)),
-        ("1", Row(None, "1"), (1, 0)),
-        ("[1]", Row(None, "[1]"), (1, 0)),
-        ("true", Row(None, "true"), (1, 0)),
+        ('{"$distinct_id":"a"}', Row("a", "{}"), (0, 1, 0)),
+        ('{"$distinct_id":"a","$properties":null}', Row("a", "{}"), (0, 1, 0)),
+        ('{"$distinct_id":"a","$properties":{}}', Row("a", "{}"), (0, 0, 0)),
+        ('{"$distinct_id":"a","$properties":[1,{"b":2}]}', Row("a", '[1,{"b":2}]'), (0, 0, 0)),
+        ('{"$distinct_id":"a","$properties":"text"}', Row("a", '"text"'), (0, 0, 0)),
+        ('{"$distinct_id":"a","$properties":7}', Row("a", "7"), (0, 0, 0)),
+        ('{"$distinct_id":"a","$properties":false}', Row("a", "false"), (0, 0, 0)),
+        ('{"$properties":{"b":1}}', Row(None, '{"b":1}'), (1, 0, 0)),
+        (r'{"\u0024distinct_id":"a","\u0024properties":{"b":1}}', Row("a", '{"b":1}'), (0, 0, 0)),
+        ("{}", Row(None, "{}"), (1, 1, 0)),
+        ("null", Row(None, "{}"), (1, 1, 0)),
+        ('"x"', Row(None, '"x"'), (1, 0, 0)),
+        ("1", Row(None, "1"), (1, 0, 0)),
+        ("[1]", Row(None, "[1]"), (1, 0, 0)),
+        ("true", Row(None, "true"), (1, 0, 0)),
+        # What stands beside the two is kept behind the properties.
+        ('{"$properties":{"b":1},"extra":[1],"$distinct_id":"a"}', Row("a", '{"b":1,"extra":[1]}'), (0, 0, 1)),
+        (
+            '{"$Distinct_Id":"z","$distinct_id":"a","$PROPERTIES":{},"$properties":{"b":1}}',
+            Row("a", '{"b":1,"$Distinct_Id":"z","$PROPERTIES":{}}'),
+            (0, 0, 1),
+        ),
+        (
+            '{"distinct_id":"a","properties":{"plan":"pro"}}',
+            Row(None, '{"distinct_id":"a","properties":{"plan":"pro"}}'),
+            (1, 0, 1),
+        ),
+        (
+            '{"$group_key":"company","$distinct_id":"a","group_id":-7,"$properties":{}}',
+            Row("a", '{"$group_key":"company","group_id":-7}'),
+            (0, 0, 1),
+        ),
+        ('{"$distinct_id":"a","extra":null}', Row("a", '{"extra":null}'), (0, 0, 1)),
+        ('{"$distinct_id":null,"$properties":null,"extra":1}', Row(None, '{"extra":1}'), (1, 0, 1)),
+        ('{"$distinct_id":"a","$properties":"x","extra":1}', Row("a", '{"$properties":"x","extra":1}'), (0, 0, 1)),
+        ('{"$distinct_id":"a","$properties":{"b":"é"},"ü":1}', Row("a", '{"b":"é","ü":1}'), (0, 0, 1)),
+        (r'{"$distinct_id":"a","$properties":{"b":1},"b":2,"":3}', Row("a", '{"b":1,"b":2,"":3}'), (0, 0, 1)),
+        (
+            r'{"$distinct_id":"a","$properties":{},"x\"\u0000\\":{"$distinct_id":"b"}}',
+            Row("a", r'{"x\"\u0000\\":{"$distinct_id":"b"}}'),
+            (0, 0, 1),
+        ),
+        (
+            '{"$distinct_id":"a","$properties":{},"$last_seen":"2026-01-02T03:04:05"}',
+            Row("a", '{"$last_seen":"2026-01-02T03:04:05"}', datetime(2026, 1, 2, 3, 4, 5)),
+            (0, 0, 1),
+        ),
+        # An entry that names something twice is taken more carefully, and kept in the same way.
+        (
+            '{"$distinct_id":"a","x":1,"x":2,"$properties":{"b":1},"$distinct_id":"c"}',
+            Row("a", '{"b":1,"x":1,"x":2}'),
+            (0, 0, 1),
+        ),
     ],
 )
 def test_an_entry_of_any_shape_ends_in_a_row_and_is_counted(entry, row, counted):
@@ -172,7 +267,32 @@ def test_an_entry_of_any_shape_ends_in_a_row_and_is_counted(entry, row, counted)
     assert (receipt.problem, receipt.rows) == (None, 3)
     assert [row for row in rows if row.distinct_id != "good"] == [row]
     assert [row for row in rows if row.distinct_id == "good"] == [Row("good", '{"n":1}')] * 2
-    assert (odd.without_distinct_id, odd.without_properties) == counted
+    assert (odd.without_distinct_id, odd.without_properties, odd.with_other_fields) == counted
+
+
+OWN = ["$distinct_id", "$properties", "distinct_id", "$Properties", "$group_key"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(entries=st.lists(values | st.dictionaries(st.sampled_from(OWN) | texts, values, max_size=4), max_size=6))
+def test_nothing_of_any_entry_is_lost(entries):
+    rows = store_body(body_of(json.dumps(entry).encode() for entry in entries), last_try=True)[1]
+    assert [together(entry) for entry in entries] == [row.properties for row in rows]
+
+
+def together(entry):
+    """What `properties` is for an entry of any shape, by the rules of docs/storage.md."""
+    entry = any_json.kept(entry)
+    if not (isinstance(entry, tuple) and entry[0] == "object"):
+        return ("object", []) if entry is None else entry
+    own = dict(reversed(entry[1]))
+    beside = [pair for pair in entry[1] if pair[0] not in ("$distinct_id", "$properties")]
+    properties = own.get("$properties")
+    if properties is None:
+        return ("object", beside)
+    if isinstance(properties, tuple) and properties[0] == "object":
+        return ("object", properties[1] + beside)
+    return ("object", [("$properties", properties), *beside]) if beside else properties
 
 
 def test_where_a_profile_repeats_its_own_two_names_the_first_counts():
@@ -331,13 +451,74 @@ def test_a_reason_that_python_cannot_read_is_only_a_reason(start):
 
 
 def test_every_case_together_comes_over_the_wire(tmp_path):
-    texts = [*PLAIN.values(), *(case[0] for case in REPLACING.values()), *(case[0] for case in MENDED.values())]
+    changed = (REPLACING, MENDED, ODD_NUMBERS, COMMAS)
+    texts = [*PLAIN.values(), *(case[0] for cases in changed for case in cases.values())]
     rows = [profile(text, f'"{index:03}"') for index, text in enumerate(texts)]
     result = fetch_rows(rows, str(tmp_path / "all.duckdb"), page_size=7)
     assert result.is_complete
     assert result.replaced_characters == sum(case[2] for case in REPLACING.values())
+    assert result.mended_values >= sum(case[2] for case in ODD_NUMBERS.values())
     with duckdb.connect(str(tmp_path / "all.duckdb")) as connection:
         found = {row.distinct_id: row.properties for row in rows_of(connection)}
     expected: list[Any] = [read(text) for text in PLAIN.values()]
-    expected += [read(json.dumps(case[1])) for case in (*REPLACING.values(), *MENDED.values())]
+    expected += [read(json.dumps(case[1])) for cases in changed for case in cases.values()]
     assert found == {f"{index:03}": value for index, value in enumerate(expected)}
+
+
+ONE_RULE = {
+    **{name: text.encode() for name, text in PLAIN.items()},
+    **{name: case[0] for cases in (REPLACING, MENDED) for name, case in cases.items()},
+    **{name: case[0].encode() for cases in (ODD_NUMBERS, COMMAS) for name, case in cases.items()},
+}
+
+
+def test_every_way_out_gives_the_same_values_and_json_that_strict_readers_take(tmp_path):
+    rows = [profile(text, f'"{index:03}"') for index, text in enumerate(ONE_RULE.values())]
+    with Simulator(Population.raw(rows), behaviour=Behaviour(page_size=7, order="fixed")) as sim:
+        who = md.Credentials.from_env(sim.environment())
+        with md.MixpanelClient(who, base_url=sim.base_url, retry=QUICK) as client:
+            result = md.fetch_profiles(str(tmp_path / "all.duckdb"), client=client)
+            exported = list(client.export_profiles())
+            asked = client.query_engage_page(0)
+    stored = result.relation().order("distinct_id").project("distinct_id, properties::VARCHAR").fetchall()
+    md.export_table(str(tmp_path / "all.duckdb"), "profiles", tmp_path / "all.ndjson")
+    written = sorted((tmp_path / "all.ndjson").read_text("utf-8").strip().split("\n"), key=lambda line: line[:30])
+    for (name, text), line, one in zip(stored, written, exported, strict=True):
+        read(line)  # as a strict reader does
+        values = {"$distinct_id": name, "$properties": decoded(text.encode())[0]}
+        assert encoded(values) == encoded(one) == encoded(decoded(line.encode())[0])
+    assert encoded(asked["results"]) == encoded(exported[:7])
+
+
+def test_a_callers_client_that_brings_no_numbers_is_read_by_the_same_rule():
+    class Client:
+        def query_engage_page(self, page, **_):
+            people = [{"$distinct_id": "a", "$properties": {"a": [float("nan"), -float("inf")], "b": "\ud800"}}]
+            return {"page": page, "page_size": 1, "session_id": "s", "results": people, "total": 1}
+
+    result = md.fetch_profiles(":memory:", client=Client())
+    assert result.relation().project("properties::VARCHAR").fetchall() == [('{"a":["NaN","-Infinity"],"b":"\ufffd"}',)]
+    assert (result.mended_values, result.replaced_characters) == (2, 1)
+
+
+class Passing:
+    """A caller's client that asks ours."""
+
+    def __init__(self, client):
+        self.query_engage_page = client.query_engage_page
+
+
+def test_what_query_engage_page_gives_can_be_passed_on_to_a_fetch():
+    # But for a number that Python's floats cannot hold, which is infinite there.
+    odd = [text for name, text in PLAIN.items() if name != "too large for a double"]
+    rows = [profile(text, f'"{index:03}"') for index, text in enumerate([*odd, f'{{"a":{"[" * 5000}1{"]" * 5000}}}'])]
+    kept = []
+    with Simulator(Population.raw(rows), behaviour=Behaviour(page_size=20, order="fixed")) as sim:
+        who = md.Credentials.from_env(sim.environment())
+        with md.MixpanelClient(who, base_url=sim.base_url, retry=QUICK) as client:
+            for source in (client, Passing(client)):
+                relation = md.fetch_profiles(":memory:", client=source).relation()
+                texts = relation.order("distinct_id").project("properties::VARCHAR").fetchall()
+                kept.append([encoded(decoded(text.encode())[0]) for (text,) in texts])
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == len(rows)

@@ -312,11 +312,11 @@ def test_plain_values_tell_all_of_it(tmp_path):
     assert {key: told[key] for key in ("table", "source", "materialized", "rows")} == {
         "table": "profiles_typed", "source": "profiles", "materialized": False, "rows": 2,
     }  # fmt: skip
-    assert told["columns"][1] == {
+    assert told["columns"][0] == {
         "property": "$email", "column": "email", "type": "VARCHAR", "rows": 2, "coverage": 1.0, "nulls": 1,
-        "mixed": False, "kinds": {"text": 1}, "time_format": None,
+        "mixed": False, "kinds": {"text": 1}, "time_format": None, "misfits": 0,
     }  # fmt: skip
-    assert told["columns"][0]["time_format"] == "%Y-%m-%dT%H:%M:%S"
+    assert told["columns"][1]["time_format"] == "%Y-%m-%dT%H:%M:%S"
     assert repr(made).startswith("TypedColumns(table='profiles_typed', source='profiles', materialized=False, rows=2")
     assert "_connect" not in repr(made)
 

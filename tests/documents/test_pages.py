@@ -1,0 +1,79 @@
+"""The documents as a reader sees them: each page in a browser, as wide as a telephone, a tablet and a desk."""
+
+import os
+from base64 import b64encode
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from documents.browser import PROGRAM, Browser
+from documents.site import SCHEMES, WIDTHS, broken_links, build, pages
+
+pytestmark = pytest.mark.timeout(400)
+FAULTS, INK = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("faults.js", "ink.js"))
+PICTURES = """[...document.querySelectorAll("article img[src$='.svg']")].map((each) => {
+    const { x, y, width, height } = each.getBoundingClientRect();
+    return [each.getAttribute("src"), x, y, width, height];
+})"""
+MISSING = [name for name in ("sphinx", "furo", "myst_nb", "sphinx_copybutton", "sphinx_design") if not find_spec(name)]
+
+
+def needed(there, what):
+    """Skip where something is missing, but not where CI would have brought it."""
+    if not there:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"needs {what}")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    needed(PROGRAM, "Chromium")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    needed(not MISSING, ", ".join(MISSING))
+    return build(tmp_path_factory.mktemp("site"))
+
+
+def test_every_link_leads_somewhere(site):
+    assert broken_links(site) == []
+
+
+def test_no_page_clips_code_breaks_words_or_scrolls_sideways_at_any_width_in_light_or_dark(chromium, site):
+    found = []
+    with Browser() as browser:
+        for page in pages(site):
+            browser.open(page)
+            for width in WIDTHS:
+                browser.resize(width)
+                for scheme in SCHEMES:
+                    browser.run(f"document.body.dataset.theme = '{scheme}'")
+                    place = f"{page.relative_to(site)}, {width} pixels, {scheme}"
+                    found += [f"{place}: {fault}" for fault in browser.run(FAULTS)]
+    assert found == [], "\n".join(found)
+
+
+def test_pictures_follow_the_readers_switch_whatever_the_system_prefers(chromium, site):
+    looked, wrong = set(), []
+    with Browser() as browser:
+        browser.resize(1400, 3000)
+        for page in pages(site):
+            browser.open(page)
+            for scheme, other in (SCHEMES, SCHEMES[::-1]):
+                browser.prefer(other)
+                browser.run(f"document.body.dataset.theme = '{scheme}'")
+                for name, *area in browser.run(PICTURES):
+                    png = b64encode(browser.photograph(area)).decode()
+                    mean, dark, bright = browser.run(f"({INK})('{png}')")
+                    looked.add(Path(name).name)
+                    if not (mean > 170 and dark > 0.001 if scheme == "light" else mean < 90 and bright > 0.001):
+                        wrong.append(f"{page.name}, {name}, {scheme}: {mean:.0f}, {dark:.3f} dark, {bright:.3f} bright")
+    assert {"flow.svg", "timeline.svg", "house.svg", "others.svg", "growth.svg", "limit.svg"} <= looked
+    assert wrong == []
+
+
+def test_code_has_a_button_that_copies_it(chromium, site):
+    with Browser() as browser:
+        browser.open(site / "quickstart.html")
+        assert browser.run("document.querySelectorAll('.highlight-sh .copybtn').length") >= 2

@@ -1,0 +1,167 @@
+"""Whatever an event holds is in the table, and what could not be kept as it came is counted."""
+
+import json
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mixpanel_duckdb as md
+from events.exporting import exporting
+from events.test_fetch import FIRST, fetched
+from mixpanel_duckdb.simulator import EventPopulation
+
+NOON = 1767268800000  # of the first day
+
+
+def stored(lines, database=":memory:"):
+    """What a table has of a day of these lines: events, properties, and the result."""
+    with exporting(EventPopulation.raw({FIRST: lines})) as sim, md.ProfileStore(database) as store:
+        result = fetched(sim, store, FIRST, FIRST)
+        with store.reader()() as connection:
+            rows = connection.execute("SELECT event, properties FROM events ORDER BY properties").fetchall()
+    return rows, result
+
+
+def line(properties, *, before="", behind="", event='"a"'):
+    return f'{{{before}"event":{event},"properties":{{"time":{NOON}{properties}}}{behind}}}'.encode()
+
+
+def test_values_deeper_than_functions_of_duckdb_bear_are_texts_and_counted():
+    deep = "[" * 1500 + "]" * 1500
+    rows, result = stored([line(f',"v":{deep}'), line(',"v":[[1]]')])
+    assert result.flattened_values == 1
+    kept = f'{{"time":{NOON},"v":' + "[" * 999 + '"' + "[" * 501 + "]" * 501 + '"' + "]" * 999 + "}"
+    assert {text for _, text in rows} == {kept, f'{{"time":{NOON},"v":[[1]]}}'}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "count"),
+    [
+        (r'"\ud83d"', "\ufffd", "replaced_characters"),
+        (r'"\ud83d\ud83d"', "\ufffd\ufffd", "replaced_characters"),
+        ("NaN", "NaN", "mended_values"),
+        ("-Infinity", "-Infinity", "mended_values"),
+        ('"a\tb"', "a\tb", "mended_values"),
+        ("[1,]", [1], "mended_values"),
+    ],
+)
+def test_what_is_not_json_is_mended_and_counted_and_what_is_beside_it_stays(value, kept, count):
+    plain = [line(f',"n":{number}') for number in range(3)]
+    rows, result = stored([*plain, line(f',"v":{value}'), *plain])
+    assert result.total_rows == 7
+    assert [json.loads(text).get("v") for _, text in rows].count(kept) == 1
+    assert sorted(json.loads(text)["n"] for _, text in rows if "n" in json.loads(text)) == [0, 0, 1, 1, 2, 2]
+    if value != "[1,]":
+        assert getattr(result, count) == len(kept) if count == "replaced_characters" else 1
+
+
+def test_a_text_that_only_looks_like_a_number_that_is_none_stays():
+    rows, result = stored([line(',"v":"NaN","w":"x NaN, Infinity]"')])
+    assert json.loads(rows[0][1])["w"] == "x NaN, Infinity]"
+    assert result.mended_values == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "more"),
+    [
+        ("", ',"other":{"a":[1]},"n":1.50', {"other": {"a": [1]}, "n": 1.5}),
+        ('"id":12345678901234567890123,', "", {"id": 12345678901234567890123}),
+        ('"a\u2028b":"\u2029",', ',"c":null', {"a\u2028b": "\u2029", "c": None}),
+    ],
+)
+def test_fields_beside_the_properties_are_kept_in_them_and_counted(before, behind, more):
+    rows, result = stored([line(',"p":1', before=before, behind=behind), line(',"p":2')])
+    assert json.loads(rows[0][1]) == {"time": NOON, "p": 1, **more}
+    assert rows[0][1].startswith(f'{{"time":{NOON},"p":1,')
+    assert (result.rows_with_other_fields, result.total_rows) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        [line("", event="5")] * 3,
+        [line("", event="true")] * 3,
+        [line("", event="1E5"), line("", event="1")],
+        [line(',"v":1E5'), line("")],
+        [line(',"v": 1e5 '), *[line("", event="5")] * 2],
+        [line(',"v":[1E5]'), line("", event='{"a":1e20}')],
+    ],
+    ids=str,
+)
+def test_no_length_of_another_event_hides_a_field_beside_the_properties(beside):
+    rows, result = stored([*beside, line("", behind=',"k":1')])
+    assert result.rows_with_other_fields == 1
+    assert [json.loads(text)["k"] for _, text in rows if "k" in json.loads(text)] == [1]
+    assert result.total_rows == len(beside) + 1
+
+
+@pytest.mark.parametrize(("value", "name"), [("1E5", ""), ("[1E5,2]", ""), ("1e20", "k" * 13), (" 1e20", "k" * 12)])
+def test_no_number_that_is_written_in_more_letters_hides_a_field_of_its_own_event(value, name):
+    rows, result = stored([line(f',"v":{value}', behind=f',"{name}":1')])
+    assert (result.rows_with_other_fields, json.loads(rows[0][1])[name]) == (1, 1)
+
+
+def test_of_a_field_that_comes_twice_nothing_is_dropped():
+    rows, result = stored([line("", before='"event":"first",'), line("", behind=',"properties":{"q":9}')])
+    named, beside = sorted(rows, key=lambda each: "properties" in each[1])
+    assert {named[0], json.loads(named[1])["event"]} == {"first", "a"}
+    assert json.loads(beside[1])["properties"] == {"q": 9}
+    assert result.rows_with_other_fields == 2
+
+
+TEXTS = st.text(alphabet='ab"\\/é🦆\u2028\x00\t\n{}[],:', max_size=6)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+EVENTS = st.lists(
+    st.tuples(TEXTS, st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans(), st.booleans()), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=25)
+@given(events=EVENTS)
+def test_any_event_comes_out_as_it_went_in(events):
+    lines = [
+        json.dumps(
+            {"event": name, "properties": {**more, "time": NOON}},
+            ensure_ascii=plain,
+            separators=(",", ":") if tight else None,
+        ).encode()
+        for name, more, plain, tight in events
+    ]
+    rows, result = stored(lines)
+    expected = sorted(json.dumps([name, {**more, "time": NOON}], sort_keys=True) for name, more, _, _ in events)
+    assert sorted(json.dumps([name, json.loads(text)], sort_keys=True) for name, text in rows) == expected
+    odd = (result.rows_with_other_fields, result.replaced_characters, result.mended_values, result.flattened_values)
+    assert odd == (0, 0, 0, 0)
+
+
+def test_every_stored_row_can_be_read_by_functions_of_duckdb(tmp_path):
+    database = str(tmp_path / "events.duckdb")
+    deep = "[" * 60_000 + "]" * 60_000
+    stored([line(f',"v":{deep}'), line(r',"v":"\udfff"'), line(',"v":NaN')], database)
+    with duckdb.connect(database) as connection:
+        valid = connection.execute("SELECT count(*) FILTER (json_valid(properties)), count(*) FROM events").fetchone()
+        connection.execute("SELECT json_structure(properties), json_keys(properties) FROM events").fetchall()
+    assert valid == (3, 3)
+
+
+def test_where_files_may_not_be_read_the_rows_are_the_same():
+    lines = [line(f',"n":{number}') for number in range(50)]
+    with duckdb.connect() as connection, exporting(EventPopulation.raw({FIRST: lines})) as sim:
+        connection.execute("SET enable_external_access = false")
+        assert fetched(sim, connection, FIRST, FIRST).total_rows == 50
+        rows = connection.execute("SELECT properties FROM events").fetchall()
+    assert sorted(json.loads(text)["n"] for (text,) in rows) == list(range(50))
+
+
+def test_nothing_but_the_database_is_left_beside_it_nor_what_a_kill_has_left(tmp_path):
+    left = tmp_path / "events.duckdb.1-1.pieces"
+    left.mkdir()
+    (left / "1.json").write_bytes(line(""))
+    stored([line("")], str(tmp_path / "events.duckdb"))
+    assert [each.name for each in tmp_path.iterdir()] == ["events.duckdb"]

@@ -1,0 +1,365 @@
+"""A table published into another DuckDB file: once, completely, and beside whoever reads that file."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import duckdb
+import pytest
+
+import mixpanel_duckdb as md
+from helpers import fetch, served, stored
+from mixpanel_duckdb.cli import main
+from mixpanel_duckdb.simulator import Population, Simulator
+from mixpanel_duckdb.store import targets
+from mixpanel_duckdb.store.targets import duckdb_file, publishing
+
+BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
+READER = """
+import duckdb, sys
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    print("open", flush=True)
+    for line in sys.stdin:
+        print(connection.execute("SELECT count(*) FROM profiles").fetchone()[0], flush=True)
+"""
+
+
+@pytest.fixture
+def work(tmp_path):
+    return str(tmp_path / "work.duckdb")
+
+
+@pytest.fixture
+def other(tmp_path):
+    return str(tmp_path / "other.duckdb")
+
+
+def published(population, work, target, **options):
+    """One run; its result, and how many requests it took."""
+    with Simulator(population) as sim:
+        result = fetch(sim, work, into=target, allow_other=True, **options)
+        return result, len(sim.requests)
+
+
+def counts(result):
+    return result.added_rows, result.changed_rows, result.removed_rows, result.unchanged_rows
+
+
+def expected_counts(before, after):
+    old, new = ({row[0]: row for row in served(each)} for each in (before, after))
+    both = old.keys() & new.keys()
+    changed = sum(old[name] != new[name] for name in both)
+    return len(new.keys() - old.keys()), changed, len(old.keys() - new.keys()), len(both) - changed
+
+
+class Reader:
+    """Another process that has a file open for reading."""
+
+    def __init__(self, path):
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout.readline() == "open\n"
+
+    def count(self):
+        self._process.stdin.write("count\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.communicate()
+
+
+def test_rows_go_into_the_target_and_the_database_keeps_none(work, other):
+    result, _ = published(BEFORE, work, md.Target(other))
+    assert stored(other) == served(BEFORE)
+    assert (result.target, result.published, result.is_complete) == (other, True, True)
+    assert result.to_dict()["target"] == other
+    assert counts(result) == (120, 0, 0, 0)
+    with duckdb.connect(work) as connection:
+        names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    assert not [name for (name,) in names if name == "profiles" or "staging" in name]
+
+
+def test_a_replace_writes_and_counts_what_changed_and_leaves_the_new_population(work, other):
+    published(BEFORE, work, md.Target(other))
+    result, _ = published(AFTER, work, md.Target(other), if_exists="replace")
+    assert stored(other) == served(AFTER)
+    assert counts(result) == expected_counts(BEFORE, AFTER)
+    again, _ = published(AFTER, work, md.Target(other), if_exists="replace")
+    assert counts(again) == (0, 0, 0, 110)
+
+
+def test_a_replace_keeps_the_tables_identity_and_its_views(work, other):
+    published(BEFORE, work, md.Target(other))
+    with duckdb.connect(other) as connection:
+        connection.execute("CREATE VIEW names AS SELECT distinct_id FROM profiles")
+    published(AFTER, work, md.Target(other), if_exists="replace")
+    with duckdb.connect(other) as connection:
+        assert connection.execute("SELECT count(*) FROM names").fetchall() == [(110,)]
+
+
+def test_a_merge_keeps_what_was_not_fetched(work, other):
+    published(BEFORE, work, md.Target(other))
+    result, _ = published(AFTER, work, md.Target(other), if_exists="merge")
+    rows = {row[0]: row for row in served(BEFORE)} | {row[0]: row for row in served(AFTER)}
+    assert stored(other) == Counter(rows.values())
+    added, changed, removed, unchanged = expected_counts(BEFORE, AFTER)
+    assert counts(result) == (added, changed, 0, unchanged + removed)
+
+
+@pytest.mark.parametrize("if_exists", ["replace", "merge"])
+def test_rows_without_an_id_are_there_as_often_as_they_were_sent(work, other, if_exists):
+    nameless = [b'{"$properties":{"a":1}}', b'{"$properties":{"a":1}}', b'{"$distinct_id":"x","$properties":{}}']
+    published(Population.raw(nameless), work, md.Target(other))
+    more = [*nameless, b'{"$properties":{"a":2}}']
+    result, _ = published(Population.raw(more), work, md.Target(other), if_exists=if_exists)
+    assert counts(result) == (1, 0, 0, 3)
+    assert sum(stored(other).values()) == 4
+
+
+def test_a_table_whose_ids_somebody_wrote_twice_is_made_right(work, other):
+    published(BEFORE, work, md.Target(other))
+    with duckdb.connect(other) as connection:
+        connection.execute("INSERT INTO profiles FROM profiles")
+    published(BEFORE, work, md.Target(other), if_exists="replace")
+    assert stored(other) == served(BEFORE)
+
+
+def test_a_schema_is_made_and_the_result_is_read_from_there(work, other):
+    result, _ = published(BEFORE, work, md.Target(other, schema="crm"))
+    assert result.relation().aggregate("count(*)").fetchall() == [(120,)]
+    with duckdb.connect(other) as connection:
+        assert connection.execute("SELECT count(*) FROM crm.profiles").fetchall() == [(120,)]
+
+
+def test_an_existing_table_without_a_choice_is_refused_before_the_first_request(work, other):
+    published(BEFORE, work, md.Target(other))
+    with Simulator(BEFORE) as sim, pytest.raises(md.TableExistsError):
+        fetch(sim, work, into=md.Target(other))
+    assert sim.requests == []
+    assert [each.state for each in md.list_fetches(work)] == ["complete"]
+
+
+def test_what_the_table_holds_is_known_to_a_run_with_another_database(tmp_path, work, other):
+    with Simulator(BEFORE) as sim:
+        fetch(sim, work, into=md.Target(other))
+        with pytest.raises(md.UnsuitableTableError, match="holds all profiles"):
+            fetch(sim, str(tmp_path / "third.duckdb"), into=md.Target(other), if_exists="replace", where="true")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE profiles (id INTEGER)",
+        "CREATE VIEW profiles AS SELECT 1 AS a",
+        "CREATE TABLE profiles (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP);"
+        "COMMENT ON TABLE profiles IS 'the team''s own'",
+    ],
+)
+def test_a_table_that_is_not_ours_is_refused_before_the_first_request(work, other, sql):
+    with duckdb.connect(other) as connection:
+        connection.execute(sql)
+    with Simulator(BEFORE) as sim, pytest.raises(md.UnsuitableTableError, match="of the target"):
+        fetch(sim, work, into=md.Target(other), if_exists="replace")
+    assert sim.requests == []
+
+
+def test_a_replace_that_would_leave_fewer_than_half_is_held_back(work, other):
+    published(Population(1200, seed=1), work, md.Target(other), page_size=1000)
+    held, _ = published(BEFORE, work, md.Target(other), if_exists="replace", page_size=1000)
+    assert (held.published, held.shrinks_from) == (False, 1200)
+    with Simulator(BEFORE) as sim:  # the port is another one, so the fetch is begun anew
+        let = fetch(sim, work, into=md.Target(other), if_exists="replace", allow_shrink=True, allow_other=True)
+    assert let.published
+    assert stored(other) == served(BEFORE)
+
+
+class Killed(BaseException):
+    """Nothing of ours handles it, as nothing does ``kill -9``."""
+
+
+def test_a_run_killed_behind_the_targets_commit_is_recognised_without_a_request(work, other, monkeypatch):
+    def publish_and_die(*args):
+        publishing.publish_into(*args)
+        raise Killed
+
+    with Simulator(BEFORE) as sim:
+        with monkeypatch.context() as patched:
+            patched.setattr(targets, "publish_into", publish_and_die)
+            with pytest.raises(Killed):
+                fetch(sim, work, into=md.Target(other))
+        assert stored(other) == served(BEFORE)
+        asked = len(sim.requests)
+        result = fetch(sim, work, into=md.Target(other))
+        assert len(sim.requests) == asked
+    assert result.is_complete
+    assert counts(result) == (120, 0, 0, 0)
+    assert stored(other) == served(BEFORE)
+
+
+def test_a_publish_that_failed_is_made_up_for_without_a_request(work, other):
+    published(AFTER, work, md.Target(other))
+    with duckdb.connect(other) as connection:
+        connection.execute("CREATE VIEW mine AS SELECT 1 AS a")  # so that no new file may take its place
+    with Simulator(BEFORE) as sim:
+        with Reader(other):
+            left = fetch(sim, work, into=md.Target(other, lock_wait=0), if_exists="replace", allow_other=True)
+        assert (left.published, left.is_complete, left.total_rows) == (False, False, 120)
+        assert "lock" in left.target_refusal or "open" in left.target_refusal
+        assert "without a request" in left.summary()
+        assert stored(other) == served(AFTER)
+        asked = len(sim.requests)
+        done = fetch(sim, work, into=md.Target(other), if_exists="replace", allow_other=True)
+        assert len(sim.requests) == asked
+    assert done.is_complete
+    assert stored(other) == served(BEFORE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no file takes the place of an open one here")
+def test_readers_of_other_processes_go_on_while_a_new_file_takes_the_place(work, other):
+    published(BEFORE, work, md.Target(other))
+    with Reader(other) as reader:
+        assert reader.count() == 120
+        result, _ = published(AFTER, work, md.Target(other), if_exists="replace")
+        assert reader.count() == 120
+    assert "a new file took its place" in " ".join(result.notices)
+    assert counts(result) == expected_counts(BEFORE, AFTER)
+    assert stored(other) == served(AFTER)
+    assert not [name for name in os.listdir(os.path.dirname(other)) if ".part" in name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no file takes the place of an open one here")
+def test_a_new_file_has_all_other_tables_with_their_comments(work, other):
+    published(BEFORE, work, md.Target(other, schema="crm"), table="one")
+    published(BEFORE, work, md.Target(other))
+    with Reader(other):
+        published(AFTER, work, md.Target(other), if_exists="replace")
+    with duckdb.connect(other) as connection:
+        assert connection.execute("SELECT count(*) FROM crm.one").fetchall() == [(120,)]
+        comments = connection.execute("SELECT comment FROM duckdb_tables()").fetchall()
+    assert len(comments) == 2
+    assert all(text.startswith("mixpanel-duckdb ") for (text,) in comments)
+
+
+def test_a_file_with_more_than_our_tables_is_waited_for_and_never_replaced(work, other, monkeypatch):
+    published(BEFORE, work, md.Target(other))
+    with duckdb.connect(other) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS a")
+    file, wait, waits = os.stat(other).st_ino, duckdb_file.threading.Event.wait, []
+    with Reader(other) as reader:
+
+        def noted(self, seconds=None):
+            if seconds == duckdb_file.POLL:
+                waits.append(seconds)
+                reader.__exit__()
+            return wait(self, seconds)
+
+        monkeypatch.setattr(duckdb_file.threading.Event, "wait", noted)
+        done, _ = published(AFTER, work, md.Target(other), if_exists="replace")
+    assert waits
+    assert done.published
+    assert os.stat(other).st_ino == file
+    with duckdb.connect(other) as connection:
+        assert connection.execute("SELECT a, (SELECT count(*) FROM profiles) FROM mine").fetchall() == [(1, 110)]
+
+
+@pytest.mark.parametrize("name", [":memory:", ":memory:mine", ":default:", "", "new.parquet", "old.csv", "folder"])
+def test_a_path_that_is_no_databases_is_refused_before_the_first_request_and_nothing_is_made(
+    work, tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "old.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
+    before = sorted(tmp_path.iterdir())
+    with Simulator(Population(3, seed=1)) as sim:
+        with pytest.raises(md.MixpanelError) as caught:
+            fetch(sim, work, into=md.Target(name))
+        assert sim.requests == []
+    assert "read-only mode" not in str(caught.value)
+    assert {path.name for path in set(tmp_path.iterdir()) - set(before)} <= {os.path.basename(work)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and homes of POSIX")
+def test_a_new_target_is_found_at_home_and_its_owners_alone(work, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Simulator(Population(3, seed=1)) as sim:
+        fetch(sim, work, into=md.Target("~/mine.duckdb"))
+    assert stored(str(tmp_path / "mine.duckdb")).total() == 3
+    assert (tmp_path / "mine.duckdb").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_database_itself_is_no_target(work):
+    with duckdb.connect(work):
+        pass
+    with Simulator(BEFORE) as sim, pytest.raises(md.QueryError, match="the database itself"):
+        fetch(sim, work, into=md.Target(work))
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("attach", ["quack:there", "mysql:db=x", "s3://bucket/file"])
+def test_a_target_of_no_known_kind_is_refused_before_the_first_request(work, attach):
+    with Simulator(BEFORE) as sim, pytest.raises(md.ConfigurationError, match="is no target"):
+        fetch(sim, work, into=md.Target(attach))
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize(
+    ("attach", "more"),
+    [
+        ("postgres:dbname=crm password=hush-9", {}),
+        ("postgres:dbname=crm PASSWORD = 'hush-9'", {}),
+        ("ducklake:postgres:sslpassword=hush-9", {}),
+        ("md:base?motherduck_token=hush-9", {}),
+        ("postgres:postgresql://me:hush-9@db/crm", {}),
+        ("ducklake:cat.ducklake", {"data_path": "s3://b/p?s3_secret_access_key=hush-9"}),
+    ],
+)
+def test_a_secret_in_a_target_is_refused_and_not_shown(attach, more):
+    with pytest.raises(md.QueryError, match="--setup") as caught:
+        md.Target(attach, **more)
+    assert "hush-9" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE SECRET (TYPE postgres, PASSWORD 'hush-hush-9', NO_SUCH 1",
+        "SET s3_secret_access_key = 'hush-hush-9' oops",
+    ],
+)
+def test_a_setup_file_that_is_refused_shows_no_secret(work, other, tmp_path, statement):
+    setup = tmp_path / "setup.sql"
+    setup.write_text(statement)
+    with Simulator(BEFORE) as sim, pytest.raises(md.ConfigurationError, match="was refused") as caught:
+        fetch(sim, work, into=md.Target(other, setup=setup))
+    assert "hush-hush-9" not in str(caught.value)
+    assert sim.requests == []
+
+
+def test_a_setup_file_that_is_not_there_is_one_sentence(work, other):
+    with Simulator(BEFORE) as sim, pytest.raises(md.ConfigurationError, match="cannot be read"):
+        fetch(sim, work, into=md.Target(other, setup="nowhere.sql"))
+
+
+def test_the_command_publishes_there_and_says_what_changed(work, other, monkeypatch, capsys):
+    with Simulator(BEFORE) as sim:
+        for name, value in sim.environment().items():
+            monkeypatch.setenv(name, value)
+        arguments = ["profiles", "-d", work, "--into", other, "--into-schema", "crm"]
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+    assert ended.value.code == 0
+    assert "120 added" in capsys.readouterr().out
+
+
+def test_flags_of_a_target_without_one_are_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["profiles", "--into-schema", "crm"])
+    assert ended.value.code == 2
+    assert "--into" in capsys.readouterr().err
