@@ -1,5 +1,6 @@
 """Virtual environments with packages from the registry, made once and kept beside pytest's cache."""
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 KEPT = Path(__file__).resolve().parents[2] / ".pytest_cache" / "environments"
-_INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "15")
+_PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet", "--retries", "1", "--timeout", "15")
 
 
 class UnavailableError(Exception):
@@ -18,9 +19,11 @@ class UnavailableError(Exception):
 def python_with(*requirements: str, within: float = 240) -> Path:
     """The interpreter of an environment of its own that has these packages; the first call installs them."""
     place = KEPT / _key(requirements)
-    if not place.exists():
-        KEPT.mkdir(parents=True, exist_ok=True)
-        _make(place, requirements, within)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / f"{place.name}.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # the workers of a test run would each make it
+        if not place.exists():
+            _make(place, requirements, within)
     return place / "bin" / "python"
 
 
@@ -33,13 +36,11 @@ def _key(requirements: tuple[str, ...]) -> str:
 def _make(place: Path, requirements: tuple[str, ...], within: float) -> None:
     """Installed under another name and then renamed, so that a folder with the right name is whole."""
     draft = Path(tempfile.mkdtemp(dir=KEPT))
+    python = draft / "bin" / "python"
     try:
-        _run([sys.executable, "-m", "venv", draft], within)
-        _run([draft / "bin" / "python", *_INSTALL, *requirements], within)
+        _run([sys.executable, "-m", "venv", "--without-pip", draft], within)
+        _run([sys.executable, *_PIP, "--python", python, "install", *requirements], within)
         draft.rename(place)
-    except OSError:
-        if not place.exists():
-            raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

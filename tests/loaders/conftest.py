@@ -37,6 +37,7 @@ def surroundings(tmp_path):
         **{name: value for name, value in os.environ.items() if not name.startswith("MP_")},
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONDONTWRITEBYTECODE": "",
         "DLT_DATA_DIR": str(tmp_path / "dlt"),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "AIRFLOW_HOME": str(tmp_path / "airflow"),

@@ -8,7 +8,7 @@ ids are one as text, those that say the same on both sides are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -24,7 +24,6 @@ DIFFERING = "temp._mixpanel_differing"
 SEVERAL = f"(SELECT id FROM {DIFFERING} WHERE id IS NOT NULL AND greatest(rows_before, rows_now, rows_version) > 1)"
 # What is compared, where that is not done while it is read.
 _APART = "temp._mixpanel_sides"
-_BEFORE, _NOW, _VERSION = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +80,17 @@ def find_changes(
         between: If given, the sides are read one after the other, the table first, and compared after that; this is
             called before and behind each of these steps, to take back the memory that others have left.
     """
-    sides = [_side(before, _BEFORE)] if before else []
-    sides += [_side(now, _NOW)]
-    sides += [f"{_side(versions, _VERSION)} WHERE valid_to IS NULL"] if versions else []
-    rows = f"({' UNION ALL '.join(sides)})" if between is None else _read_apart(cursor, sides, between)
+    there = {"before": before, "now": now, "version": versions and f"{versions} WHERE valid_to IS NULL"}
+    sides = {side: rows for side, rows in there.items() if rows}
+    queries = [_side(each, sides) for each in sides]
+    rows = f"({' UNION ALL '.join(queries)})" if between is None else _read_apart(cursor, queries, between)
+    said = ", ".join(_said(side) if side in sides else f"NULL AS {side}, 0 AS rows_{side}" for side in there)
     stays, differs = ("coalesce(now, before)", "rows_now > 0 AND ") if merging else ("now", "")
     cursor.execute(f"""
         CREATE OR REPLACE TEMP TABLE {DIFFERING} AS FROM (
             SELECT *, {stays} AS stays, {differs} (rows_before <> rows_now OR before <> now) AS differs,
                    {f"version IS DISTINCT FROM {stays}" if versions else "false"} AS turns
-            FROM (SELECT id, twin, {_rest(_BEFORE)} AS before, {_rest(_NOW)} AS now, {_rest(_VERSION)} AS version,
-                         count(*) FILTER (side = {_BEFORE}) AS rows_before, count(*) FILTER (side = {_NOW}) AS rows_now,
-                         count(*) FILTER (side = {_VERSION}) AS rows_version
-                  FROM {rows} GROUP BY id, twin))
+            FROM (SELECT id, twin, {said} FROM {rows} GROUP BY id, twin))
         WHERE differs OR turns
     """)
     if between:
@@ -101,12 +98,12 @@ def find_changes(
         between()
 
 
-def _read_apart(cursor: duckdb.DuckDBPyConnection, sides: Sequence[str], between: Callable[[], object]) -> str:
+def _read_apart(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str], between: Callable[[], object]) -> str:
     """Keep what is compared in a temporary table; give its name."""
     making = f"CREATE OR REPLACE TEMP TABLE {_APART} AS"
-    for side in sides:
+    for query in queries:
         between()
-        cursor.execute(f"{making} {side}")
+        cursor.execute(f"{making} {query}")
         making = f"INSERT INTO {_APART}"
     between()
     return _APART
@@ -147,15 +144,15 @@ def contents(rows: str) -> str:
     )
 
 
-def _side(rows: str, number: int) -> str:
+def _side(side: str, sides: Mapping[str, str]) -> str:
     """The query for one side; ids are compared as bytes, whatever collation a column of the caller's has."""
+    hashes = (f"{'hash(properties, last_seen)' if each == side else 'NULL::UBIGINT'} AS {each}" for each in sides)
     return (
         f"SELECT encode(distinct_id) AS id, CASE WHEN distinct_id IS NULL THEN hash(properties) END AS twin, "
-        f"hash(properties, last_seen) AS row, {number}::TINYINT AS side FROM {rows}"
+        f"{', '.join(hashes)} FROM {sides[side]}"
     )
 
 
-def _rest(side: int) -> str:
-    """The query's term for what the rows of a profile say on one side; ids whose text is the same may have several."""
-    these = f"FILTER (side = {side})"
-    return f"if(id IS NULL, max(row) {these}::HUGEINT, sum(row) {these})"
+def _said(side: str) -> str:
+    """The terms for what the rows of a profile say on one side; ids whose text is the same may have several."""
+    return f"if(id IS NULL, max({side})::HUGEINT, sum({side})) AS {side}, count({side}) AS rows_{side}"
