@@ -69,8 +69,10 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             usual(what)
 
     monkeypatch.setattr(sys, "unraisablehook", heard)
+    gc.freeze()
     yield
-    gc.collect()  # not in another test
+    gc.collect()  # not in another test, and only what this one has made
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -16,7 +16,7 @@ from helpers import PAGE, fetch, pages_asked, served, stored, tables, wait_until
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Fault, FaultKind, Latency, Limits, Population, Simulator
 
-SEEDS = int(os.environ.get("MP_TEST_SEEDS", "25"))
+SEEDS = int(os.environ.get("MP_TEST_SEEDS", "15"))
 # A fault counts attempts in each session anew, so a run that starts over meets it again: help comes after the third.
 HELP_AFTER, MOST_RUNS = 3, 6
 KINDS: tuple[FaultKind, ...] = (

@@ -15,7 +15,7 @@ from any_json import strict_objects
 from mixpanel_duckdb.simulator import Behaviour, Limits, Population, Simulator
 from store.reading import exact, read_back
 
-MANY = 100_000
+MANY = 40_000
 
 
 def odd_properties(i: int, rng: random.Random) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def typed(population, tmp_path_factory):
     return result.typed()
 
 
-def test_every_value_of_100_000_odd_profiles_is_read_back(population, typed):
+def test_every_value_of_40_000_odd_profiles_is_read_back(population, typed):
     sent = {str(profile["$distinct_id"]): profile["$properties"] for profile in population.profiles()}
     assert len(sent) == MANY
     for name, got in read_back(typed):
@@ -86,7 +86,7 @@ def test_every_value_of_100_000_odd_profiles_is_read_back(population, typed):
     assert not sent
 
 
-def test_the_report_of_100_000_odd_profiles_counts_every_value(population, typed):
+def test_the_report_of_40_000_odd_profiles_counts_every_value(population, typed):
     rows, nulls = Counter(), Counter()
     for profile in population.profiles():
         rows.update(profile["$properties"].keys())
