@@ -106,14 +106,15 @@ class Engine:
         return Counter((name, json.dumps(json.loads(text), sort_keys=True), seen) for name, text, seen in found)
 
     def holding(self, population: Population) -> Counter[Row]:
-        """The rows that a table of these profiles must have: PostgreSQL holds no NUL."""
-        rows = served(population)
-        if self.kind != "postgres":
-            return rows
+        """The rows that a table of these profiles must have."""
         return Counter(
-            (name and _without_nul(name), json.dumps(_without_nul(json.loads(text)), sort_keys=True), seen)
-            for name, text, seen in rows.elements()
+            (self.held(name), json.dumps(self.held(json.loads(text)), sort_keys=True), seen)
+            for name, text, seen in served(population).elements()
         )
+
+    def held(self, value: object) -> object:
+        """A value as it comes back: PostgreSQL holds no NUL."""
+        return _without_nul(value) if self.kind == "postgres" else value
 
     def bytes(self) -> int:
         """Bytes of a lake's files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import ClassVar, NamedTuple
 
@@ -15,7 +15,7 @@ from ..tables import DIFFERING, rows_of
 from .kind import Place
 from .target import Target
 
-__all__ = ["POLL", "Attached", "detach", "differing", "is_in_use", "rewrite"]
+__all__ = ["POLL", "Attached", "detach", "differing", "is_in_use", "rewrite", "told_of_replaced"]
 
 POLL = 0.2
 # An id of one row at most, before and now: the usual one, for which there are cheaper statements.
@@ -100,11 +100,11 @@ class Attached:
         """Write that on a table."""
         cursor.execute(f"COMMENT ON TABLE {place.sql} IS {literal(text)}")
 
-    def incoming(self, staging: str) -> str:
+    def incoming(self, staging: str, columns: Mapping[str, str] = COLUMNS) -> str:
         """Write the query for the staged rows."""
-        return f"SELECT distinct_id, properties, last_seen FROM {staging}"
+        return f"SELECT {', '.join(columns)} FROM {staging}"
 
-    def replaced_characters(self, _: duckdb.DuckDBPyConnection, __: str) -> int:
+    def replaced_characters(self, _: duckdb.DuckDBPyConnection, __: str, ___: Mapping[str, str] = COLUMNS) -> int:
         """Count none: these engines hold what DuckDB holds."""
         return 0
 
@@ -161,6 +161,11 @@ def rewrite(cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str, rows
     columns = ", ".join(COLUMNS)
     cursor.execute(f"DELETE FROM {place.sql} WHERE {rows}")
     cursor.execute(f"INSERT INTO {place.sql} ({columns}) SELECT {columns} FROM ({incoming}) WHERE {rows}")
+
+
+def told_of_replaced(characters: int) -> tuple[str, ...]:
+    """Say that characters are others in the target."""
+    return (f"{characters:,} NUL characters, which the target cannot hold, are U+FFFD there.",) if characters else ()
 
 
 def is_in_use(error: duckdb.Error) -> bool:

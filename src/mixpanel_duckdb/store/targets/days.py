@@ -17,6 +17,7 @@ from ...errors import QueryError, UnsuitableTableError
 from ..database import EVENT_COLUMNS, atomic, quote
 from ..journal import FetchSpec
 from .attached import Attachment, attached, kind_of, prepared
+from .common import told_of_replaced
 from .kind import Place
 from .marker import PREFIX
 from .publishing import again_and_again, check_writable, refuse_itself
@@ -26,7 +27,6 @@ from .target import Target
 __all__ = ["PublishedDays", "StagedDays", "check_days_into", "publish_days_into"]
 
 _DAY = timedelta(days=1)
-_COLUMNS = ", ".join(EVENT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,6 @@ def check_days_into(cursor: duckdb.DuckDBPyConnection, target: Target, spec: Fet
     kind = kind_of(target)
     if target.union_view is not None:
         raise QueryError("union_view (--union-view) is a view over tables of profiles; leave it out for events.")
-    if kind.type == "postgres":
-        raise UnsuitableTableError("Events are published into DuckDB files and DuckLakes, not into a PostgreSQL.")
     if not kind.exists(target):
         with prepared(cursor, target.setup, target.name, kind.extensions):
             return
@@ -110,12 +108,15 @@ def _once(site: Attachment, place: Place, spec: FetchSpec, staged: StagedDays, l
         strays = staged.strays or (before is not None and before.strays)
         if strays:
             _refuse_older(old, staged.fetched_at)
+        replaced = 0
         for where in ["true"] if strays else map(_between, _ranges(sorted(new))):
             if old:
                 cursor.execute(f"DELETE FROM {place.sql} WHERE {where}")
-            cursor.execute(f"INSERT INTO {place.sql} SELECT {_COLUMNS} FROM {staged.rows} WHERE {where}")
+            rows = f"(FROM {staged.rows} WHERE {where})"
+            cursor.execute(f"INSERT INTO {place.sql} {kind.incoming(rows, EVENT_COLUMNS)}")
+            replaced += kind.replaced_characters(cursor, rows, EVENT_COLUMNS)
         kind.set_comment(cursor, place, _DaysMarker(spec, {**old, **new}, staged.strays).text)
-    return PublishedDays(len(new), (site.notice,) if site.notice else ())
+    return PublishedDays(len(new), told_of_replaced(replaced) + ((site.notice,) if site.notice else ()))
 
 
 def _refuse_older(there: Mapping[date, datetime], here: Mapping[date, datetime]) -> None:

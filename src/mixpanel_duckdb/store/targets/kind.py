@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import duckdb
 
-from ..database import quote
+from ..database import COLUMNS, quote
 from .target import Target
 
 __all__ = ["Kind", "Place"]
@@ -69,10 +70,12 @@ class Kind(Protocol):
     def set_comment(self, cursor: duckdb.DuckDBPyConnection, place: Place, text: str) -> None:
         """Write that on a table."""
 
-    def incoming(self, staging: str) -> str:
-        """Write the query for the staged rows as this engine can hold them."""
+    def incoming(self, staging: str, columns: Mapping[str, str] = COLUMNS) -> str:
+        """Write the query for staged rows of these columns as this engine can hold them."""
 
-    def replaced_characters(self, cursor: duckdb.DuckDBPyConnection, staging: str, /) -> int:
+    def replaced_characters(
+        self, cursor: duckdb.DuckDBPyConnection, staging: str, columns: Mapping[str, str] = COLUMNS, /
+    ) -> int:
         """Count the characters that are others in there."""
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:

@@ -8,6 +8,7 @@ views and grants stay.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import duckdb
@@ -21,10 +22,10 @@ from .target import Target
 __all__ = ["Postgres"]
 
 _COLUMNS = ", ".join(COLUMNS)
+_TEXTS = ("VARCHAR", "JSON")
+_NUL = "'\\u0000'"
 # Written where an escaped backslash stood, so that what is behind one is not taken for an escape: no JSON text has it.
 _MARK = "chr(1)"
-_NUL = "'\\u0000'"
-_UNESCAPED = f"replace(properties::VARCHAR, '\\\\', {_MARK})"
 # What the server says when another transaction was first.
 _CONFLICTS = ("could not serialize", "already exists", "duplicate key value", "deadlock detected")
 
@@ -73,23 +74,17 @@ class Postgres(Attached):
         """Write that on a table."""
         _execute(cursor, place, f"COMMENT ON TABLE {_name(place)} IS {literal(text)}")
 
-    def incoming(self, staging: str) -> str:
+    def incoming(self, staging: str, columns: Mapping[str, str] = COLUMNS) -> str:
         """Write the query for the staged rows, without what PostgreSQL cannot hold."""
-        replaced = f"replace(replace({_UNESCAPED}, {_NUL}, '\\ufffd'), {_MARK}, '\\\\')"
-        return (
-            "SELECT replace(distinct_id, chr(0), chr(65533)) AS distinct_id, CASE WHEN "
-            f"contains(properties::VARCHAR, {_NUL}) THEN {replaced}::JSON ELSE properties END AS properties, "
-            f"last_seen FROM {staging}"
-        )
+        held = (f"{_without_nul(name, kind)} AS {name}" for name, kind in columns.items())
+        return f"SELECT {', '.join(held)} FROM {staging}"
 
-    def replaced_characters(self, cursor: duckdb.DuckDBPyConnection, staging: str) -> int:
+    def replaced_characters(
+        self, cursor: duckdb.DuckDBPyConnection, staging: str, columns: Mapping[str, str] = COLUMNS
+    ) -> int:
         """Count what ``incoming`` replaces."""
-        row = only_row(
-            cursor,
-            "SELECT coalesce(sum(length(distinct_id) - length(replace(distinct_id, chr(0), ''))), 0) + "
-            f"(SELECT coalesce(sum(length(string_split({_UNESCAPED}, {_NUL})) - 1), 0) FROM {staging} "
-            f"WHERE contains(properties::VARCHAR, {_NUL})) FROM {staging}",
-        )
+        counts = (f"coalesce(sum({_nuls(name, kind)}), 0)" for name, kind in columns.items() if kind in _TEXTS)
+        row = only_row(cursor, f"SELECT {' + '.join(counts)} FROM {staging}")
         return int(row[0]) if row else 0
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
@@ -117,6 +112,27 @@ class Postgres(Attached):
         """Make the view on the server."""
         _execute(cursor, place, f"CREATE OR REPLACE VIEW {_name(place)} AS {query}")
         _execute(cursor, place, f"COMMENT ON VIEW {_name(place)} IS {literal(comment)}")
+
+
+def _without_nul(name: str, kind: str) -> str:
+    """The term for a column as it can be held."""
+    if kind == "VARCHAR":
+        return f"replace({name}, chr(0), chr(65533))"
+    if kind == "JSON":
+        replaced = f"replace(replace({_unescaped(name)}, {_NUL}, '\\ufffd'), {_MARK}, '\\\\')"
+        return f"CASE WHEN contains({name}::VARCHAR, {_NUL}) THEN {replaced}::JSON ELSE {name} END"
+    return name
+
+
+def _nuls(name: str, kind: str) -> str:
+    """The term for how many NUL characters a text of it has."""
+    if kind == "VARCHAR":
+        return f"length({name}) - length(replace({name}, chr(0), ''))"
+    return f"CASE WHEN contains({name}::VARCHAR, {_NUL}) THEN length(string_split({_unescaped(name)}, {_NUL})) - 1 END"
+
+
+def _unescaped(name: str) -> str:
+    return f"replace({name}::VARCHAR, '\\\\', {_MARK})"
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, place: Place, statement: str) -> None:

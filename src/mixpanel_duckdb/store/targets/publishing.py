@@ -20,6 +20,7 @@ from ..database import COLUMNS, Tuning, atomic, only_row, quote, storage_errors
 from ..journal import FetchSpec
 from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, find_changes, is_covered
 from .attached import Attachment, attached, kind_of, prepared, set_up
+from .common import told_of_replaced
 from .kind import Kind, Place
 from .marker import Marker
 from .staged import are_one, within_reach
@@ -252,8 +253,8 @@ class _Publish:
 
     def _marked(self, holds: tuple[FetchSpec, ...], changes: Changes, notices: tuple[str, ...]) -> Published:
         kind = self.site.kind
-        if replaced := kind.replaced_characters(self.site.cursor, self.staging):
-            notices += (f"{replaced:,} NUL characters, which the target cannot hold, are U+FFFD there.",)
+        replaced = kind.replaced_characters(self.site.cursor, self.staging)
+        notices += told_of_replaced(replaced)
         kind.set_comment(self.site.cursor, self.place, Marker(self.fetch_id, holds, changes).text)
         if self.site.notice:
             notices += (self.site.notice,)
