@@ -1,11 +1,15 @@
-"""Which proxy the environment means for a host."""
+"""Which proxy the environment means for a host, and which certificates are trusted."""
 
 import os
+from pathlib import Path
 
+import certifi
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mixpanel_duckdb as md
 from mixpanel_duckdb.errors import ConfigurationError
 from mixpanel_duckdb.http.environment import proxy_for
 
@@ -96,3 +100,24 @@ def test_any_value_is_a_proxy_or_refused_by_the_name_of_its_variable(value, no_p
             found, refusal = None, str(error)
             assert refusal.startswith("HTTPS_PROXY ")
         assert found in (None, value, f"http://{value}")
+
+
+def test_certificates_are_read_once_for_all_clients_until_they_are_others(monkeypatch, tmp_path):
+    read = []
+    made = httpx.create_ssl_context
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda: read.append(1) or made())
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    who = md.Credentials("me", "it", project_id="1")
+
+    def clients(number):
+        for _ in range(number):
+            md.MixpanelClient(who).close()
+        return len(read)
+
+    assert clients(3) == 1
+    os.utime(trusted, (1e9, 1e9))
+    assert clients(3) == 2
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert clients(1) == 3

@@ -50,19 +50,23 @@ def proxy_for(url: str) -> str | None:
 
 
 @contextmanager
-def certificate_errors() -> Iterator[None]:
+def certificate_errors() -> Iterator[tuple[object, ...]]:
     """Say which variable it is, if the certificates that are trusted cannot be read in this block.
+
+    Gives what tells them from others: those that have been read for an equal one need not be read again.
 
     Raises:
         ConfigurationError: They cannot.
     """
     file, folders, log = map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))
     try:
+        changed = None
         if file:
-            Path(file).open("rb").close()
+            with Path(file).open("rb") as opened:
+                changed = os.fstat(opened.fileno()).st_mtime_ns
         elif folders and not any(map(os.path.isdir, folders.split(os.pathsep))):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        yield
+        yield file, changed, folders, log
     except (OSError, ValueError) as error:
         name, path = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folders)
         if log and getattr(error, "filename", None) == log:

@@ -9,11 +9,13 @@ run's which wrote to it last.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -181,8 +183,8 @@ class Transport:
         if proxy is not None:
             parts = urlsplit(proxy)
             self._secrets.hide_account(unquote(parts.username or ""), unquote(parts.password or ""))
-        with certificate_errors():
-            trusted = httpx.create_ssl_context()
+        with certificate_errors() as those:
+            trusted = _trusted(those)
         return httpx.Client(timeout=timeout, proxy=proxy, verify=trusted, trust_env=False)
 
     def _follow(self, form: Form, index: int, control: FetchControl) -> HttpAnswer:
@@ -287,3 +289,9 @@ class Transport:
 
 def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+
+
+@lru_cache(maxsize=1)
+def _trusted(_: tuple[object, ...]) -> ssl.SSLContext:
+    """Read the certificates that are trusted, for all clients: it takes longer than all else that makes one."""
+    return httpx.create_ssl_context()
