@@ -109,7 +109,7 @@ def test_certificates_are_read_once_for_all_clients_until_they_are_others(monkey
     trusted = tmp_path / "trusted.pem"
     trusted.write_bytes(Path(certifi.where()).read_bytes())
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    who = md.Credentials("me", "it", project_id="1")
+    who = md.Credentials(username="me", secret="it", project_id="1")
 
     def clients(number):
         for _ in range(number):
