@@ -82,8 +82,9 @@ def ensure(cursor: duckdb.DuckDBPyConnection) -> None:
             f"This database's journal has schema version {newest[0]}, newer than this package's {SCHEMA_VERSION}; "
             "upgrade mixpanel-duckdb."
         )
+    there = {table: columns_of(cursor, table) for table in (FETCHES, PAGES)}
     for table, column, kind in _ADDED:
-        if not knows(cursor, table, column):
+        if column not in there[table]:
             cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     if not knew_tables:  # new, or a journal of version 1 or 2
         cursor.execute(
