@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 # Nothing that a test uses may call home.
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 # How long an example takes says nothing about the code, on a machine that does other things as well.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 # Where the same properties have been tried before, with another DuckDB.
 settings.register_profile("brief", settings.get_profile("house"), max_examples=15)
 settings.load_profile("house")

@@ -139,7 +139,12 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def _interpreter(contestant: Contestant) -> Path:
-    return python_with(*contestant.requirements) if contestant.requirements else Path(sys.executable)
+    if not contestant.requirements:
+        return Path(sys.executable)
+    python = python_with(*contestant.requirements)
+    # Nobody's first run is measured with modules that are not compiled yet.
+    subprocess.run([python, "-m", "compileall", "-q", python.parents[1] / "lib"], stdout=subprocess.DEVNULL, check=False)
+    return python
 
 
 def _versions(python: Path) -> dict[str, str]:

@@ -39,7 +39,7 @@ def _make(place: Path, requirements: tuple[str, ...], within: float) -> None:
     python = draft / "bin" / "python"
     try:
         _run([sys.executable, "-m", "venv", "--without-pip", draft], within)
-        _run([sys.executable, *_PIP, "--python", python, "install", *requirements], within)
+        _run([sys.executable, *_PIP, "--python", python, "install", "--no-compile", *requirements], within)
         draft.rename(place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

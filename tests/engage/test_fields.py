@@ -33,7 +33,7 @@ def meant(answer: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(profiles, max_size=4) | st.lists(values, max_size=3) | values,
     before=st.dictionaries(st.sampled_from(NAMES) | texts, values, max_size=4),

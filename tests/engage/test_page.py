@@ -160,7 +160,7 @@ values = st.recursive(
 profiles = st.fixed_dictionaries({"$distinct_id": texts, "$properties": st.dictionaries(texts, values, max_size=4)})
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     rows=st.lists(profiles, max_size=8),
     size=st.integers(1, 400),

@@ -25,7 +25,7 @@ from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
 PACKAGE = str(Path(md.__file__).parent)
 PEOPLE = Population(100, seed=3)
 FREE = Limits(quota=None)
-TRIED = os.environ.get("MP_TEST_INTERRUPTS", "20")
+TRIED = os.environ.get("MP_TEST_INTERRUPTS", "12")
 
 
 class Interrupting:

@@ -21,7 +21,7 @@ def store():
         yield store, connection
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(profiles=st.lists(st.tuples(texts, objects), max_size=4), ascii_only=st.booleans())
 def test_any_profiles_of_a_page_are_stored_value_for_value(store, profiles, ascii_only):
     rows = [
