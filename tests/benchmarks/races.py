@@ -143,7 +143,9 @@ def _interpreter(contestant: Contestant) -> Path:
         return Path(sys.executable)
     python = python_with(*contestant.requirements)
     # Nobody's first run is measured with modules that are not compiled yet.
-    subprocess.run([python, "-m", "compileall", "-q", python.parents[1] / "lib"], stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        [python, "-m", "compileall", "-q", python.parents[1] / "lib"], stdout=subprocess.DEVNULL, check=False
+    )
     return python
 
 
