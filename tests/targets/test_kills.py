@@ -16,7 +16,7 @@ from targets.engines import KINDS, counts, published
 from targets.stepping import at_step, die_at, ended_by
 
 BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
-EACH = int(os.environ.get("MP_TEST_STEPS", "3"))
+EACH = int(os.environ.get("MP_TEST_STEPS", "6"))
 
 
 def publish_and_die(step: int, database: str, target: md.Target, environment: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ from mixpanel_duckdb.simulator import Behaviour, Latency, Limits, Population, Si
 from targets.engines import SHARED, Engine, published
 from targets.stepping import FORKS
 
-ROUNDS = int(os.environ.get("MP_TEST_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("MP_TEST_ROUNDS", "1"))
 FREE = Limits(quota=None, concurrency=None)
 TABLES = [f"app_{number}" for number in range(4)]
 

@@ -14,6 +14,7 @@ from mixpanel_duckdb.cli import main
 from mixpanel_duckdb.simulator import Population, Simulator
 from mixpanel_duckdb.store import targets
 from mixpanel_duckdb.store.targets import duckdb_file, publishing
+from mixpanel_duckdb.store.targets.common import is_in_use
 
 BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
 READER = """
@@ -363,3 +364,19 @@ def test_flags_of_a_target_without_one_are_a_usage_error(capsys):
         main(["profiles", "--into-schema", "crm"])
     assert ended.value.code == 2
     assert "--into" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "may_be_had_later"),
+    [
+        ('Could not set lock on file "x": Conflicting lock is held', True),
+        ("database is locked", True),
+        ('ERROR: duplicate key value violates unique constraint "pg_type_typname_nsp_index"', True),
+        ("ERROR: tuple concurrently updated", True),
+        ('ERROR: relation "ducklake_metadata" already exists', True),
+        ('database with name "_mixpanel_target" already exists', False),
+        ("ERROR: permission denied for schema public", False),
+    ],
+)
+def test_what_another_process_holds_or_makes_is_waited_for_and_nothing_else(said, may_be_had_later):
+    assert is_in_use(duckdb.IOException(said)) is may_be_had_later

@@ -20,7 +20,10 @@ __all__ = ["POLL", "Attached", "detach", "differing", "is_in_use", "rewrite", "t
 POLL = 0.2
 # An id of one row at most, before and now: the usual one, for which there are cheaper statements.
 _ALONE = "id IS NOT NULL AND rows_before < 2 AND rows_now < 2"
-_IN_USE = ("lock on file", "database is locked")
+# The last ones are what PostgreSQL says where two make the tables of one DuckLake's catalog at once.
+_IN_USE = (
+    "lock on file", "database is locked", "duplicate key value", "concurrently updated", 'relation "ducklake_'
+)  # fmt: skip
 
 
 class Attached:
@@ -169,7 +172,7 @@ def told_of_replaced(characters: int) -> tuple[str, ...]:
 
 
 def is_in_use(error: duckdb.Error) -> bool:
-    """Whether another process has a file open, so that it may be had later."""
+    """Whether another process has a file open, or is making a catalog, so that it may be had later."""
     return any(words in str(error).lower() for words in _IN_USE)
 
 
