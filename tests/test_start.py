@@ -95,3 +95,14 @@ def test_an_import_a_help_text_and_a_completion_are_instant_beside_pythons_own_s
     assert imported < 0.05, rounds
     assert helped < 0.15, rounds
     assert completed < 0.15, rounds
+
+
+def test_a_command_collects_garbage_again_when_it_has_loaded_the_library(tmp_path):
+    program = (
+        "import gc\nfrom mixpanel_duckdb.cli import main\ntry: main(['status', '-d', 'nowhere.duckdb'])\n"
+        "except SystemExit: print(gc.isenabled(), gc.get_freeze_count() > 50_000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=LONGEST, check=True
+    )
+    assert done.stdout == "True True\n"
