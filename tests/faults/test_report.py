@@ -16,16 +16,13 @@ FREE = Limits(quota=None)
 
 
 class Pages:
-    """A client of somebody's own, with pages of two profiles; a page may fail a number of times, or take long."""
+    """A client of somebody's own, with pages of two profiles; a page may fail a number of times."""
 
-    def __init__(self, pages: list[list[Any]], *, failures: dict[int, int] | None = None, slow: float = 0.0) -> None:
+    def __init__(self, pages: list[list[Any]], *, failures: dict[int, int] | None = None) -> None:
         self.pages = pages
         self.failures = failures or {}
-        self.slow = slow
 
     def query_engage_page(self, page: int, *, session_id: str | None = None) -> dict[str, Any]:
-        if page and self.slow:
-            time.sleep(self.slow)
         if self.failures.get(page, 0):
             self.failures[page] -= 1
             raise md.ServerError("it is tired", status=502)
@@ -57,20 +54,23 @@ def test_every_request_but_the_first_for_each_page_is_a_retry(database: str) -> 
 
 
 def test_more_than_60_pages_are_warned_of_also_when_a_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    client = Pages(many(150), slow=0.01)
+    class Refused(Pages):
+        def query_engage_page(self, page: int, *, session_id: str | None = None) -> dict[str, Any]:
+            if page in self.failures:
+                raise md.CredentialsError("enough")
+            return super().query_engage_page(page, session_id=session_id)
 
-    def stop(_: object) -> None:
-        raise RuntimeError("enough")
-
+    client = Refused(many(150), failures={20: 1})
     with md.ProfileStore(":memory:") as store:
-        with pytest.raises(RuntimeError, match="enough"):
-            md.fetch_profiles(store, client=client, max_workers=1, on_batch_complete=stop)
+        with pytest.raises(md.CredentialsError, match="enough"):
+            md.fetch_profiles(store, client=client, max_workers=1)
+        client.failures.clear()
         caplog.clear()
         with caplog.at_level(logging.WARNING, "mixpanel_duckdb"):
             result = md.fetch_profiles(store, client=client, max_workers=1)
     assert result.is_complete
-    assert result.resumed_pages
-    assert f"{150 - result.resumed_pages} pages to fetch" in caplog.text
+    assert result.resumed_pages == 20
+    assert "130 pages to fetch" in caplog.text
 
 
 def test_pages_that_are_too_old_to_go_on_with_are_not_dropped_silently() -> None:
