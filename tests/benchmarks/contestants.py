@@ -100,16 +100,15 @@ def first_publish(job):
 
     from mixpanel_duckdb.store import targets
     from mixpanel_duckdb.store.database import Tuning
-    from mixpanel_duckdb.store.journal import FetchSpec
+    from mixpanel_duckdb.store.journal import Claim, FetchSpec, OpenFetch
     from mixpanel_duckdb.store.tables import Terms
 
     with duckdb.connect(job["database"]) as connection:
         tuning = Tuning(connection, ours=True, limit_memory=True)
         staging = f'"{Path(job["database"]).stem}".main.profiles'
         started = perf_counter()
-        done = targets.publish_into(
-            connection.cursor(), _lake_as_target(job), FetchSpec("profiles", "{}"), Terms(), "first", staging, tuning
-        )
+        fetch = OpenFetch("first", "first", FetchSpec("profiles", "{}"), Claim())
+        done = targets.publish_into(connection.cursor(), _lake_as_target(job), fetch, Terms(), staging, tuning)
         return done.changes.added, perf_counter() - started
 
 

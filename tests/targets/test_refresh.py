@@ -9,7 +9,7 @@ import duckdb
 
 from mixpanel_duckdb.store import targets
 from mixpanel_duckdb.store.database import Tuning
-from mixpanel_duckdb.store.journal import FetchSpec
+from mixpanel_duckdb.store.journal import Claim, FetchSpec, OpenFetch
 from mixpanel_duckdb.store.tables import Terms
 from targets.engines import Engine
 
@@ -37,14 +37,19 @@ def names(first: int, last: int) -> set[str]:
     return {f"user-{number:09}" for number in range(first, last)}
 
 
+def publish(connection: duckdb.DuckDBPyConnection, engine: Engine, staging: str, tuning: Tuning) -> targets.Published:
+    fetch = OpenFetch(staging, staging, SPEC, Claim())
+    return targets.publish_into(connection.cursor(), engine.target, fetch, TERMS, f"memory.main.{staging}", tuning)
+
+
 def test_a_refresh_writes_what_changed_and_says_exactly_that(engine):
     with duckdb.connect() as connection:
         connection.execute(staging("old", 0, ROWS, 0))
         connection.execute(staging("new", GONE, ROWS + ADDED, GONE + CHANGED))
         tuning = Tuning(connection, ours=True, limit_memory=True)
-        first = targets.publish_into(connection.cursor(), engine.target, SPEC, TERMS, "one", "memory.main.old", tuning)
+        first = publish(connection, engine, "old", tuning)
         size = engine.bytes()
-        second = targets.publish_into(connection.cursor(), engine.target, SPEC, TERMS, "two", "memory.main.new", tuning)
+        second = publish(connection, engine, "new", tuning)
         new = connection.execute(
             "SELECT count(*), sum(hash(distinct_id, properties, last_seen)::HUGEINT) FROM new"
         ).fetchall()

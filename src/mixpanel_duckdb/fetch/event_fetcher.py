@@ -105,7 +105,7 @@ class ParallelEventFetcher:
         check(locals(), but={"self", "from_date", "to_date", "filters", "into"})
         check_target(into)
         if into is not None:
-            into, table = into.of(table)
+            into, table = into.heeding(stop).of(table)
         query = EventQuery.of(from_date, to_date, **filters)
         client = self._client
         spec = FetchSpec(

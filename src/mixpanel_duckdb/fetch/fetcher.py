@@ -129,7 +129,7 @@ class ParallelProfileFetcher:
         check(locals(), but={"self", "filters", "into"})
         check_target(into, keep_history=keep_history)
         if into is not None:
-            into, table = into.of(table)
+            into, table = into.heeding(stop).of(table)
         query = ProfileQuery(**filters)
         options = FetchOptions(
             workers=self._workers if max_workers is None else capped_workers(max_workers),

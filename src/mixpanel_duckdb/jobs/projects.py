@@ -180,7 +180,15 @@ def _done(watch: _Watch, limiter: RateLimiter, max_age: float | None) -> JobOutc
                 options["refresh_days"] = 0
             filters = cast("EventFilters", job.filters)
             days = fetch_events(
-                store, *job.days(), job.table, client=client, observer=watch, progress=None, **options, **filters
+                store,
+                *job.days(),
+                job.table,
+                client=client,
+                observer=watch,
+                stop=watch.stop,
+                progress=None,
+                **options,
+                **filters,
             )
             return replace(outcome, result=days)
         known = ParallelProfileFetcher(client, store).last_published(
@@ -190,7 +198,7 @@ def _done(watch: _Watch, limiter: RateLimiter, max_age: float | None) -> JobOutc
             _log.info("%s: complete since %s UTC, not fetched again.", job, f"{known.updated_at:%Y-%m-%d %H:%M:%S}")
             return outcome
         result = fetch_profiles(
-            store, job.table, client=client, observer=watch, progress=None, **options,
+            store, job.table, client=client, observer=watch, stop=watch.stop, progress=None, **options,
             **cast("ProfileFilters", job.filters),
         )  # fmt: skip
         return replace(outcome, result=result)

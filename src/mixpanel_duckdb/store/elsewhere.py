@@ -132,7 +132,7 @@ def publish_elsewhere(
     with database.cursor() as own:
 
         def publish() -> targets.Published:
-            return targets.publish_into(own, target, spec, terms, fetch.fetch_id, staging, tuning)
+            return targets.publish_into(own, target, fetch, terms, staging, tuning)
 
         doing = f"publish {spec.table!r} into {target.name}"
         outcome, refusal = _tried(doing, lambda: tuning.with_room(publish))

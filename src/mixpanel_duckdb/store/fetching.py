@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Unpack
 
 import duckdb
@@ -28,6 +29,7 @@ from .journal import (
     Journal,
     OddRows,
     OpenFetch,
+    Unfinished,
     note_difference,
     the_unfinished,
 )
@@ -86,30 +88,35 @@ class Fetching:
             QueryError: The table's name is reserved.
         """
         terms, claim, doing = Terms(**allowed), claim or Claim(), f"begin a fetch into {spec.table!r}"
+        looking = partial(Unfinished.of, resume=resume, max_age=resume_max_age, allow_shrink=terms.allow_shrink)
+        said: tuple[str, ...] = ()
+        if into is not None:
+            with storage_errors(doing), Claim.alone(), atomic(self._cursor):
+                self._check(spec, terms)
+                going_on = looking(self._journal.records(spec.table), spec).found
+            # It may have to be waited for: outside of the claim, which other runs wait for, and of a transaction, which
+            # would keep what another thread has attached.
+            said = check_elsewhere(self._database, into, spec, terms, going_on)
         with storage_errors(doing), claim.taking(), atomic(self._cursor):
-            must_be_duckdb(self._cursor)
-            if reason := unusable(self._cursor, spec.table, reserved=PREFIX):
-                raise QueryError(f"{spec.table!r} cannot be a table's name here: {reason}.")
-            self._journal.ensure()
-            self._journal.refuse_second_run(spec.table)
-            notices = check_publishable(self._cursor, spec, terms)
-            known = [each for each in self._journal.records(spec.table) if not each.is_published]
-            aged = [each for each in known if each.is_older_than(resume_max_age)]
-            old = [each for each in aged if not (each.state == "held" and each.is_of(spec) and terms.allow_shrink)]
-            same = [each for each in known if each not in old and each.is_of(spec)]
-            found = next((each for each in same if resume and each.goes_on(allow_shrink=terms.allow_shrink)), None)
-            others = [*old, *(each for each in same if each is not found)]
-            dropped = sum(each.pages_done for each in old)
-            if into is not None:
-                notices += check_elsewhere(self._database, into, spec, terms, found)
+            notices = self._check(spec, terms) + said
+            found, others, dropped = looking(self._journal.records(spec.table), spec)
             if found is None:
                 staging = _staging_name()
                 fetch_id = self._journal.claim(spec, None, staging, claim.token, allowed)
-                fetch = OpenFetch(fetch_id, staging, spec, claim, replaces=tuple(others))
+                fetch = OpenFetch(fetch_id, staging, spec, claim, replaces=others)
             else:
                 self._journal.forget(others)
                 fetch = self._taken_over(spec, found, claim, allowed)
             return replace(fetch, dropped_pages=dropped, notices=notices)
+
+    def _check(self, spec: FetchSpec, terms: Terms) -> tuple[str, ...]:
+        """Refuse what cannot be fetched into this table; give what is to be said."""
+        must_be_duckdb(self._cursor)
+        if reason := unusable(self._cursor, spec.table, reserved=PREFIX):
+            raise QueryError(f"{spec.table!r} cannot be a table's name here: {reason}.")
+        self._journal.ensure()
+        self._journal.refuse_second_run(spec.table)
+        return check_publishable(self._cursor, spec, terms)
 
     def take_unfinished(
         self, table: str, *, claim: Claim, fetch_id: str | None = None, **given: Unpack[Allowed]
@@ -181,24 +188,16 @@ class Fetching:
         Returns:
             The fetch with it.
         """
-        with storage_errors("write the journal"), atomic(self._cursor):
-            self._journal.forget(list(fetch.replaces))
-            self._journal.empty(fetch.fetch_id)
-            create_staging(self._cursor, fetch.staging, zstd=self._database.zstd)
-            self._journal.opened(
-                fetch.fetch_id,
-                staging=fetch.staging,
-                session_id=session_id,
-                total=total,
-                page_size=page_size,
-                asked_page_size=asked_page_size,
-                pages=page_count(total, page_size),
-                as_of=as_of_timestamp,
-            )
-        return replace(
+        opened = replace(
             fetch, session_id=session_id, total=total, page_size=page_size, asked_page_size=asked_page_size,
             as_of_timestamp=as_of_timestamp, replaces=(),
         )  # fmt: skip
+        with storage_errors("write the journal"), atomic(self._cursor):
+            self._journal.forget(fetch.replaces)
+            self._journal.empty(fetch.fetch_id)
+            create_staging(self._cursor, fetch.staging, zstd=self._database.zstd)
+            self._journal.opened(opened, page_count(total, page_size))
+        return opened
 
     def writer(self, fetch: OpenFetch) -> PageIngest:
         """Give the object that stages and commits pages, for the threads of one download."""

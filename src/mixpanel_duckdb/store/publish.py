@@ -23,6 +23,7 @@ from .tables import (
     count_changes,
     find_changes,
     history_table,
+    holdings_by_comment,
     is_covered,
     keep_versions,
     losses,
@@ -171,7 +172,8 @@ def check_publishable(cursor: duckdb.DuckDBPyConnection, spec: FetchSpec, terms:
         if terms.keep_history:
             check_history(cursor, spec.table)
     if not spec.target and existing(cursor, spec.table):
-        notices.append(check_holding(holdings_of(cursor, spec.table), spec, terms))
+        held = [*holdings_of(cursor, spec.table), *holdings_by_comment(cursor, spec.table)]
+        notices.append(check_holding(held, spec, terms))
         notices.append(None if terms.merging else losses(cursor, spec.table))
     if spec.properties is not None and LAST_SEEN not in spec.properties:
         notices.append(f"Without {LAST_SEEN} among the output_properties, the column last_seen stays NULL.")

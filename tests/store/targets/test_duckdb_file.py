@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 
 import duckdb
@@ -252,7 +253,7 @@ def test_a_file_with_more_than_our_tables_is_waited_for_and_never_replaced(work,
     published(BEFORE, work, md.Target(other))
     with duckdb.connect(other) as connection:
         connection.execute("CREATE TABLE mine AS SELECT 1 AS a")
-    file, wait, waits = os.stat(other).st_ino, duckdb_file.threading.Event.wait, []
+    file, wait, waits = os.stat(other).st_ino, threading.Event.wait, []
     with Reader(other) as reader:
 
         def noted(self, seconds=None):
@@ -261,7 +262,7 @@ def test_a_file_with_more_than_our_tables_is_waited_for_and_never_replaced(work,
                 reader.__exit__()
             return wait(self, seconds)
 
-        monkeypatch.setattr(duckdb_file.threading.Event, "wait", noted)
+        monkeypatch.setattr(threading.Event, "wait", noted)
         done, _ = published(AFTER, work, md.Target(other), if_exists="replace")
     assert waits
     assert done.published

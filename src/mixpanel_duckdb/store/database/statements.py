@@ -127,11 +127,11 @@ def guard_log(cursor: duckdb.DuckDBPyConnection) -> None:
     Called behind each commit. To make it beforehand would leave an empty one where nothing comes to be written.
     """
     with suppress(duckdb.Error, OSError), heeding_interrupts():
-        found = only_row(cursor, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
-        if found and found[0] and os.path.exists(log := f"{found[0]}.wal"):
-            mode = stat.S_IMODE(os.stat(found[0]).st_mode)
-            if stat.S_IMODE(os.stat(log).st_mode) & ~mode:
-                os.chmod(log, mode)
+        for (path,) in cursor.execute("SELECT path FROM duckdb_databases() WHERE type = 'duckdb'").fetchall():
+            if path and os.path.exists(log := f"{path}.wal"):
+                mode = stat.S_IMODE(os.stat(path).st_mode)
+                if stat.S_IMODE(os.stat(log).st_mode) & ~mode:
+                    os.chmod(log, mode)
 
 
 def _begin(cursor: duckdb.DuckDBPyConnection) -> None:

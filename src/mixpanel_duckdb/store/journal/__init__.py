@@ -17,14 +17,15 @@ Tables ``_mixpanel_*`` beside the profiles. What a run did comes in, in the tran
 
 from .differences import Difference, note_difference
 from .history import FetchHistory, PageHistory, RunHistory, history_of
-from .holdings import hold, holdings_of
+from .holdings import forget_holdings, hold, holdings_of
 from .ownership import Claim
 from .quota import count_queries, queries_last_hour
-from .records import FetchRecord, FetchSpec, OddRows, OpenFetch, the_unfinished
-from .schema import PAGES, PREFIX, QUERIES
+from .records import FetchRecord, FetchSpec, OddRows, OpenFetch, Unfinished, the_unfinished
+from .schema import HOLDINGS, PAGES, PREFIX, QUERIES
 from .tables import Journal, own_fetch
 
 __all__ = [
+    "HOLDINGS",
     "PAGES",
     "PREFIX",
     "QUERIES",
@@ -38,7 +39,9 @@ __all__ = [
     "OpenFetch",
     "PageHistory",
     "RunHistory",
+    "Unfinished",
     "count_queries",
+    "forget_holdings",
     "history_of",
     "hold",
     "holdings_of",

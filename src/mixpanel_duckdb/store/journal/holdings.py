@@ -12,14 +12,25 @@ from .schema import HOLDINGS
 __all__ = ["hold", "holdings_of"]
 
 
-def holdings_of(cursor: duckdb.DuckDBPyConnection, table: str) -> list[FetchSpec]:
-    """List what a table holds, as far as this database knows; nothing is known of a table that somebody else made."""
+def holdings_of(cursor: duckdb.DuckDBPyConnection, table: str, journal: str = HOLDINGS) -> list[FetchSpec]:
+    """List what a table holds, as far as its database knows; nothing is known of a table that somebody else made.
+
+    Args:
+        cursor: To this database.
+        table: The table.
+        journal: Where its database notes that, for statements: in this one, or in one that is attached.
+    """
     rows = cursor.execute(
-        f"SELECT table_name, query, project_id, host FROM {HOLDINGS} WHERE {is_named('table_name')} "
+        f"SELECT table_name, query, project_id, host FROM {journal} WHERE {is_named('table_name')} "
         "ORDER BY published_at ASC",
         [table],
     ).fetchall()
     return [FetchSpec(*row) for row in rows]
+
+
+def forget_holdings(cursor: duckdb.DuckDBPyConnection, table: str, journal: str = HOLDINGS) -> None:
+    """Note that a table holds none of what it held; for the arguments see ``holdings_of``."""
+    cursor.execute(f"DELETE FROM {journal} WHERE {is_named('table_name')}", [table])
 
 
 def hold(cursor: duckdb.DuckDBPyConnection, spec: FetchSpec, *, alone: bool) -> None:
@@ -31,7 +42,7 @@ def hold(cursor: duckdb.DuckDBPyConnection, spec: FetchSpec, *, alone: bool) -> 
         alone: Whether it holds nothing else any more.
     """
     if alone:
-        cursor.execute(f"DELETE FROM {HOLDINGS} WHERE {is_named('table_name')}", [spec.table])
+        forget_holdings(cursor, spec.table)
     cursor.execute(
         f"INSERT INTO {HOLDINGS} (table_name, project_id, host, query, published_at) VALUES (?, ?, ?, ?, ?)",
         [spec.table, spec.project_id, spec.host, spec.query, utc_now()],

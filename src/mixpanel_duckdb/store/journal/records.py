@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from ...errors import QueryError
 from .ownership import Claim
 
-__all__ = ["RESUME_MAX_AGE", "FetchRecord", "FetchSpec", "OddRows", "OpenFetch", "the_unfinished"]
+__all__ = ["RESUME_MAX_AGE", "FetchRecord", "FetchSpec", "OddRows", "OpenFetch", "Unfinished", "the_unfinished"]
 
 # Seconds since its last committed page after which a session is not trusted any more, unless the caller says so.
 RESUME_MAX_AGE = 21_600.0
@@ -236,3 +236,38 @@ def the_unfinished(records: Iterable[FetchRecord], table: str, fetch_id: str | N
         raise QueryError(f"There is no unfinished fetch into {table!r} that has pages to publish{named}.")
     ids = ", ".join(each.fetch_id[:8] for each in found)
     raise QueryError(f"{len(found)} fetches into {table!r} are unfinished{named}; choose one by its fetch_id: {ids}.")
+
+
+class Unfinished(NamedTuple):
+    """What becomes of the unfinished fetches into a table when the next one begins.
+
+    Args:
+        found: Which is gone on with.
+        others: Which go.
+        dropped_pages: Pages that are gone because they are too old.
+    """
+
+    found: FetchRecord | None
+    others: tuple[FetchRecord, ...]
+    dropped_pages: int
+
+    @classmethod
+    def of(
+        cls, records: Iterable[FetchRecord], spec: FetchSpec, *, resume: bool, max_age: float | None, allow_shrink: bool
+    ) -> Self:
+        """Choose among the fetches into a table.
+
+        Args:
+            records: They.
+            spec: What is to be fetched.
+            resume: Whether to look for one to go on with.
+            max_age: Seconds since its last committed page after which a session is not trusted any more, if so.
+            allow_shrink: Whether one that was held back may be published now.
+        """
+        known = [each for each in records if not each.is_published]
+        aged = [each for each in known if each.is_older_than(max_age)]
+        old = [each for each in aged if not (each.state == "held" and each.is_of(spec) and allow_shrink)]
+        same = [each for each in known if each not in old and each.is_of(spec)]
+        found = next((each for each in same if resume and each.goes_on(allow_shrink=allow_shrink)), None)
+        others = (*old, *(each for each in same if each is not found))
+        return cls(found, others, sum(each.pages_done for each in old))

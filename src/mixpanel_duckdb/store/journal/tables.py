@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC
 from typing import Any
@@ -25,7 +25,7 @@ from ...http import utc_now
 from ..database import is_named, only_row, quote
 from .differences import distinct_rows
 from .ownership import Claim
-from .records import FetchRecord, FetchSpec, OddRows
+from .records import FetchRecord, FetchSpec, OddRows, OpenFetch
 from .schema import FETCHES, PAGES, RUNS, SCHEMA_VERSION, ensure, knows
 
 __all__ = ["Journal", "own_fetch"]
@@ -171,23 +171,13 @@ class Journal:
         """Whether a fetch is this owner's and not over: a Ctrl-C may come right behind the commit that ended it."""
         return _is_running(self._cursor, fetch_id, token)
 
-    def opened(
-        self,
-        fetch_id: str,
-        *,
-        staging: str,
-        session_id: str | None,
-        total: int,
-        page_size: int,
-        asked_page_size: int | None,
-        pages: int,
-        as_of: int | None,
-    ) -> None:
+    def opened(self, fetch: OpenFetch, pages: int) -> None:
         """Keep what page 0 said: the session, and how many profiles and pages there are."""
+        said = (fetch.session_id, fetch.total, fetch.page_size, fetch.asked_page_size, pages, fetch.as_of_timestamp)
         self._cursor.execute(
             f"UPDATE {FETCHES} SET staging_table = ?, session_id = ?, total = ?, page_size = ?, "
             "asked_page_size = ?, total_pages = ?, as_of_timestamp = ?, updated_at = ? WHERE fetch_id = ?",
-            [staging, session_id, total, page_size, asked_page_size, pages, as_of, utc_now(), fetch_id],
+            [fetch.staging, *said, utc_now(), fetch.fetch_id],
         )
 
     def empty(self, fetch_id: str) -> None:
@@ -244,13 +234,13 @@ class Journal:
         )
         return OddRows(*(int(value or 0) for value in row or ()))
 
-    def forget_history(self, records: list[FetchRecord]) -> None:
+    def forget_history(self, records: Sequence[FetchRecord]) -> None:
         """Remove the journal of fetches whose rows have been published and replaced since."""
         ids = [record.fetch_id for record in records]
         for table in (PAGES, RUNS, FETCHES):
             self._cursor.execute(f"DELETE FROM {table} WHERE list_contains($1::VARCHAR[], fetch_id)", [ids])
 
-    def forget(self, records: list[FetchRecord]) -> None:
+    def forget(self, records: Sequence[FetchRecord]) -> None:
         """Remove fetches with their pages and staging tables."""
         for record in records:
             self._cursor.execute(f"DROP TABLE IF EXISTS {quote(record.staging_table)}")

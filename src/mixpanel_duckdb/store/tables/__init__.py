@@ -6,6 +6,7 @@ when a fetch is published, what it changes. Called by ``publish`` and ``fetching
 ===========  ================================================================================
 ``terms``    what a caller allows to happen to a table
 ``guards``   what a table must be to be replaced or merged into, and what replacing it loses
+``marker``   what the comment on one that was published elsewhere says: which fetch, and what it holds
 ``holding``  what it holds beside what is asked for: the same, a part, or something else
 ``changes``  which rows come, change and go
 ``versions`` the history of a table: a row for each version of a profile
@@ -15,6 +16,7 @@ when a fetch is published, what it changes. Called by ``publish`` and ``fetching
 from .changes import DIFFERING, Changes, can_be_compared, count_changes, find_changes, rows_of
 from .guards import check_target, losses
 from .holding import check_holding, is_covered
+from .marker import PREFIX, Marker, holdings_by_comment
 from .terms import Allowed, IfExists, Terms
 from .versions import (
     VERSION_COLUMNS,
@@ -27,10 +29,12 @@ from .versions import (
 
 __all__ = [
     "DIFFERING",
+    "PREFIX",
     "VERSION_COLUMNS",
     "Allowed",
     "Changes",
     "IfExists",
+    "Marker",
     "ProfileChange",
     "Terms",
     "can_be_compared",
@@ -40,6 +44,7 @@ __all__ = [
     "count_changes",
     "find_changes",
     "history_table",
+    "holdings_by_comment",
     "is_covered",
     "keep_versions",
     "losses",

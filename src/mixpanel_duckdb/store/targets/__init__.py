@@ -10,7 +10,6 @@ first request, to refuse what could not work, and at the end, to publish. Called
 ``duckdb_file``  another DuckDB file, also while other processes read it
 ``ducklake``     a DuckLake, whatever its catalog is kept in
 ``postgres``     a PostgreSQL database
-``marker``       what the comment on a published table says: which fetch, and what it holds
 ``common``       what engines have in common that keep rows and comments as DuckDB does
 ``staged``       the staged rows, where a caller's own connection can read them
 ``union_view``   one view over all tables that were published

@@ -20,7 +20,7 @@ from ...errors import ConfigurationError, UnsuitableTableError
 from ...process import ProcessLock
 from ...text import Secrets
 from ..database import only_row, quote
-from .common import Attached
+from .common import ALIAS, Attached
 from .duckdb_file import DuckDBFile
 from .ducklake import DuckLake
 from .kind import Kind, Place
@@ -102,7 +102,7 @@ def attached(cursor: duckdb.DuckDBPyConnection, target: Target, *, writing: bool
         with target.connection.cursor() as own:
             yield Attachment(own, kind, target.name)
         return
-    alias = f"_mixpanel_target_{uuid.uuid4().hex[:8]}"
+    alias = f"{ALIAS}{uuid.uuid4().hex[:8]}"
     with (
         prepared(cursor, target.setup, target.name, kind.extensions),
         kind.attached(cursor, target, alias, writing=writing) as said,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,14 +14,18 @@ from ..tables import DIFFERING, rows_of
 from .kind import Place
 from .target import Target
 
-__all__ = ["POLL", "Attached", "detach", "differing", "is_in_use", "rewrite", "told_of_replaced"]
+__all__ = ["ALIAS", "POLL", "Attached", "detach", "differing", "is_in_use", "rewrite", "told_of_replaced"]
 
 POLL = 0.2
+# How our own names of attached databases begin.
+ALIAS = "_mixpanel_target_"
 # An id of one row at most, before and now: the usual one, for which there are cheaper statements.
 _ALONE = "id IS NOT NULL AND rows_before < 2 AND rows_now < 2"
-# The last ones are what PostgreSQL says where two make the tables of one DuckLake's catalog at once.
+# What this process has detached is held until every transaction that has looked at the catalog meanwhile is over. The
+# last ones are what PostgreSQL says where two make the tables of one DuckLake's catalog at once.
 _IN_USE = (
-    "lock on file", "database is locked", "duplicate key value", "concurrently updated", 'relation "ducklake_'
+    f'already attached by database "{ALIAS}', "lock on file", "database is locked",
+    "duplicate key value", "concurrently updated", 'relation "ducklake_',
 )  # fmt: skip
 
 
@@ -50,22 +53,22 @@ class Attached:
         self, cursor: duckdb.DuckDBPyConnection, target: Target, alias: str, *, writing: bool
     ) -> Iterator[str | None]:
         """Attach it, and detach it again."""
-        self.attach(cursor, self.statement(target, alias, read_only=not writing), target.lock_wait)
+        self.attach(cursor, self.statement(target, alias, read_only=not writing), target)
         try:
             yield None
         finally:
             detach(cursor, alias)
 
-    def attach(self, cursor: duckdb.DuckDBPyConnection, statement: str, seconds: float) -> None:
-        """Attach it as soon as it can be had, within some seconds."""
-        deadline = time.monotonic() + seconds
+    def attach(self, cursor: duckdb.DuckDBPyConnection, statement: str, target: Target) -> None:
+        """Attach it as soon as it can be had, as long as the target is to be waited for."""
+        deadline = time.monotonic() + target.lock_wait
         while True:
             try:
                 cursor.execute(statement)
             except duckdb.Error as error:
                 if not is_in_use(error) or time.monotonic() > deadline:
                     raise
-                threading.Event().wait(POLL)
+                target.pause(POLL)
             else:
                 return
 
@@ -78,7 +81,7 @@ class Attached:
 
     def columns(self, cursor: duckdb.DuckDBPyConnection, place: Place) -> dict[str, str]:
         """Give the columns of a table with their types, none if it is not there; for a view, one without a name."""
-        where = f"WHERE database_name = $1 AND schema_name = $2 AND {is_named('{}_name', '$3')}"
+        where = f"WHERE database_name = $1 AND {is_named('schema_name', '$2')} AND {is_named('{}_name', '$3')}"
         key = [place.catalog, place.schema, place.table]
         if only_row(cursor, f"SELECT 1 FROM duckdb_views() {where.replace('{}', 'view')}", key):
             return {"": "view"}
@@ -92,7 +95,7 @@ class Attached:
     def comment(self, cursor: duckdb.DuckDBPyConnection, place: Place) -> str | None:
         """Read the comment on a table or view."""
         kinds = (
-            f"SELECT comment FROM duckdb_{kind}s() WHERE database_name = $1 AND schema_name = $2 AND "
+            f"SELECT comment FROM duckdb_{kind}s() WHERE database_name = $1 AND {is_named('schema_name', '$2')} AND "
             f"{is_named(f'{kind}_name', '$3')}"
             for kind in ("table", "view")
         )
@@ -172,7 +175,7 @@ def told_of_replaced(characters: int) -> tuple[str, ...]:
 
 
 def is_in_use(error: duckdb.Error) -> bool:
-    """Whether another process has a file open, or is making a catalog, so that it may be had later."""
+    """Whether somebody else has a file open, or is making a catalog, so that it may be had later."""
     return any(words in str(error).lower() for words in _IN_USE)
 
 

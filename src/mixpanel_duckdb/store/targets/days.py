@@ -16,10 +16,10 @@ import duckdb
 from ...errors import QueryError, UnsuitableTableError
 from ..database import EVENT_COLUMNS, atomic, quote
 from ..journal import FetchSpec
+from ..tables import PREFIX
 from .attached import Attachment, attached, kind_of, prepared
 from .common import told_of_replaced
 from .kind import Place
-from .marker import PREFIX
 from .publishing import again_and_again, check_writable, refuse_itself
 from .staged import within_reach
 from .target import Target

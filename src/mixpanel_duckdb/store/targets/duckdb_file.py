@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,9 +20,9 @@ import duckdb
 
 from ...errors import DatabaseLockedError, StorageError
 from ..database import literal, only_row, quote, usable_file
+from ..tables import PREFIX
 from .common import POLL, Attached, detach, is_in_use
 from .kind import Place
-from .marker import PREFIX
 from .target import Target
 from .union_view import VIEW_PREFIX
 
@@ -82,7 +81,7 @@ class DuckDBFile(Attached):
     ) -> Iterator[str | None]:
         """Attach the file, or a copy that takes its place afterwards."""
         deadline = time.monotonic() + target.lock_wait
-        with _turn(Path(usable_file(target.name)).resolve(), deadline) as path:
+        with _turn(Path(usable_file(target.name)).resolve(), target, deadline) as path:
             if not writing:
                 with super().attached(cursor, target, alias, writing=False):
                     yield None
@@ -112,13 +111,13 @@ class DuckDBFile(Attached):
                     return old
                 if time.monotonic() > deadline:
                     raise
-                threading.Event().wait(POLL)
+                target.pause(POLL)
             else:
                 return None
 
 
 @contextmanager
-def _turn(path: Path, deadline: float) -> Iterator[Path]:
+def _turn(path: Path, target: Target, deadline: float) -> Iterator[Path]:
     """Be the only one that publishes into files of a folder, where the system can tell.
 
     Raises:
@@ -140,7 +139,7 @@ def _turn(path: Path, deadline: float) -> Iterator[Path]:
                         f"Another process publishes into a file of {path.parent}, for longer than was to be waited "
                         "(--lock-wait)."
                     ) from None
-                threading.Event().wait(POLL)
+                target.pause(POLL)
             else:
                 break
         for left in path.parent.glob(f".{path.name}.*.part*"):  # by somebody who was killed
@@ -174,10 +173,16 @@ def _copy(cursor: duckdb.DuckDBPyConnection, old: str, path: Path, alias: str) -
     try:
         try:
             cursor.execute(f"ATTACH {literal(str(part))} AS {alias} (STORAGE_VERSION '{_VERSION}')")
+            part.chmod(0o600)
             _copy_all(cursor, old, alias)
             yield
+            # A transaction of another thread that has looked at the catalog keeps the file from being closed below,
+            # and so what was committed in a log that would not go along.
+            cursor.execute(f"CHECKPOINT {alias}")
         finally:
             detach(cursor, alias)
+        if Path(f"{part}.wal").exists():
+            raise StorageError(f"The new file for {path} could not be written as a whole. Try again.")
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         shutil.copymode(path, part)

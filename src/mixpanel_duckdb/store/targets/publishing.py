@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -17,12 +17,11 @@ import duckdb
 
 from ...errors import QueryError, TableExistsError, UnsuitableTableError
 from ..database import COLUMNS, Tuning, atomic, only_row, quote, storage_errors
-from ..journal import FetchSpec
-from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, find_changes, is_covered
+from ..journal import HOLDINGS, FetchSpec, OpenFetch, forget_holdings, holdings_of
+from ..tables import DIFFERING, Changes, Marker, Terms, check_holding, count_changes, find_changes, is_covered
 from .attached import Attachment, attached, kind_of, prepared, set_up
 from .common import told_of_replaced
 from .kind import Kind, Place
-from .marker import Marker
 from .staged import are_one, within_reach
 from .target import Target
 from .union_view import check_view, make_view
@@ -103,9 +102,8 @@ def check_into(
 def publish_into(
     cursor: duckdb.DuckDBPyConnection,
     target: Target,
-    spec: FetchSpec,
+    fetch: OpenFetch,
     terms: Terms,
-    fetch_id: str,
     staging: str,
     tuning: Tuning,
 ) -> Published:
@@ -114,14 +112,13 @@ def publish_into(
     Args:
         cursor: To the database of the staging table, with no transaction open.
         target: Where to publish.
-        spec: What was fetched.
+        fetch: Complete.
         terms: What may happen to an existing table.
-        fetch_id: The fetch.
         staging: Its staging table, for statements.
         tuning: Of the database.
     """
     with attached(cursor, target, writing=True) as site, within_reach(cursor, site.cursor, staging) as rows:
-        publish = _Publish(site, site.place(target, spec.table), spec, terms, fetch_id, rows, target.lock_wait, tuning)
+        publish = _Publish(site, site.place(target, fetch.spec.table), fetch, terms, rows, target, tuning)
         outcome = again_and_again(site, publish.once)
         if target.union_view is not None and outcome.shrinks_from is None:
             view = site.place(target, target.union_view)
@@ -200,7 +197,15 @@ def _check(
     ):
         wanted = ", ".join(f"{name} {each}" for name, each in COLUMNS.items())
         raise UnsuitableTableError(f"{named} is a view, or its columns are not ({wanted}). Choose another table.")
-    return check_holding(marker.holds if marker else (), spec, terms)
+    journal = _journal(cursor, kind, place)
+    held = holdings_of(cursor, place.table, journal) if journal else []
+    return check_holding([*(marker.holds if marker else ()), *held], spec, terms)
+
+
+def _journal(cursor: duckdb.DuckDBPyConnection, kind: Kind, place: Place) -> str | None:
+    """Find where a database that is fetched into directly, too, notes what its tables hold."""
+    journal = replace(place, table=HOLDINGS)
+    return journal.sql if kind.columns(cursor, journal) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +214,10 @@ class _Publish:
 
     site: Attachment
     place: Place
-    spec: FetchSpec
+    fetch: OpenFetch
     terms: Terms
-    fetch_id: str
     staging: str
-    lock_wait: float
+    target: Target
     tuning: Tuning
 
     def once(self) -> Published:
@@ -222,7 +226,7 @@ class _Publish:
         there = bool(kind.columns(cursor, place))  # not in the transaction, since locking comes first there
         with self.tuning.within(_TO_CHANGE if there else _TO_MAKE), atomic(cursor):
             if there:
-                kind.lock(cursor, place, self.lock_wait)
+                kind.lock(cursor, place, self.target.lock_wait)
             outcome = self._replaced_or_merged() if kind.columns(cursor, place) else self._made()
             cursor.execute(f"DROP TABLE IF EXISTS {DIFFERING}")
             return outcome
@@ -231,31 +235,32 @@ class _Publish:
         cursor, place = self.site.cursor, self.place
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(place.catalog)}.{quote(place.schema)}")
         cursor.execute(f"CREATE TABLE {place.sql} AS SELECT {_COLUMNS} FROM ({self.site.kind.incoming(self.staging)})")
-        return self._marked((self.spec,), Changes(_count(cursor, place.sql), 0, 0, 0), ())
+        return self._marked((), Changes(_count(cursor, place.sql), 0, 0, 0), ())
 
     def _replaced_or_merged(self) -> Published:
-        cursor, kind, place, terms = self.site.cursor, self.site.kind, self.place, self.terms
-        marker = Marker.of(kind.comment(cursor, place), self.spec.table)
-        if marker and marker.fetch_id == self.fetch_id:
+        cursor, kind, place, terms, fetch = self.site.cursor, self.site.kind, self.place, self.terms, self.fetch
+        marker = Marker.of(kind.comment(cursor, place), fetch.spec.table)
+        if marker and (marker.fetch_id, marker.staging) == (fetch.fetch_id, fetch.staging):
             return Published(marker.changes)
-        notice = _check(cursor, kind, place, self.spec, terms, None)
+        notice = _check(cursor, kind, place, fetch.spec, terms, fetch.fetch_id)
         if (many := self._would_shrink()) is not None:
             return Published(shrinks_from=many)
         incoming = kind.incoming(self.staging)
         find_changes(cursor, place.sql, f"({incoming})", merging=terms.merging, between=self.tuning.give_memory_back)
         changes = count_changes(cursor, place.sql, f"({incoming})")
         kind.exchange(cursor, place, incoming)
-        holds: tuple[FetchSpec, ...] = (self.spec,)
-        if terms.merging:
-            before = marker.holds if marker else ()
-            holds = before if is_covered(before, self.spec) else (*before, self.spec)
-        return self._marked(holds, changes, (notice,) if notice else ())
+        before = marker.holds if marker and terms.merging else ()
+        return self._marked(before, changes, (notice,) if notice else ())
 
-    def _marked(self, holds: tuple[FetchSpec, ...], changes: Changes, notices: tuple[str, ...]) -> Published:
-        kind = self.site.kind
+    def _marked(self, before: tuple[FetchSpec, ...], changes: Changes, notices: tuple[str, ...]) -> Published:
+        cursor, kind, spec = self.site.cursor, self.site.kind, self.fetch.spec
+        if not self.terms.merging and (journal := _journal(cursor, kind, self.place)):
+            forget_holdings(cursor, self.place.table, journal)
+        holds = before if is_covered(before, spec) else (*before, spec)
         replaced = kind.replaced_characters(self.site.cursor, self.staging)
         notices += told_of_replaced(replaced)
-        kind.set_comment(self.site.cursor, self.place, Marker(self.fetch_id, holds, changes).text)
+        marker = Marker(self.fetch.fetch_id, self.fetch.staging, holds, changes)
+        kind.set_comment(cursor, self.place, marker.text)
         if self.site.notice:
             notices += (self.site.notice,)
         return Published(changes, None, replaced, notices)

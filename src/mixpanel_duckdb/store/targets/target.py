@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
+from threading import Event
 from typing import Self
 
 import duckdb
 
 from ...arguments import refusal
-from ...errors import QueryError
+from ...errors import FetchStopped, QueryError
 from ..database import folded
 
 __all__ = ["Target", "check_target", "refuse_secret"]
@@ -61,6 +62,7 @@ class Target:
     connection: duckdb.DuckDBPyConnection | None = field(default=None, repr=False)
     catalog: str | None = None
     union_view: str | None = None
+    _stop: Event | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be attached, and secrets where DuckDB would show them."""
@@ -96,6 +98,21 @@ class Target:
         if self.setup is not None or self.data_path is not None:
             raise QueryError("setup and data_path go with attach; a connection of yours has everything attached.")
 
+    def heeding(self, stop: Event | None) -> Self:
+        """Give the same target for a run that this event ends, also while it waits for the target."""
+        heeds = replace(self)
+        object.__setattr__(heeds, "_stop", stop)
+        return heeds
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long for whoever has the target.
+
+        Raises:
+            FetchStopped: The run is to end.
+        """
+        if (self._stop or Event()).wait(seconds):
+            raise FetchStopped("The fetch was stopped while it waited for the target.")
+
     @property
     def name(self) -> str:
         """What to call it: what is attached, or the name of the catalog."""
@@ -122,7 +139,7 @@ class Target:
                 f"{table!r} cannot be a table of the target: name it as table, or as schema.table if the target has no "
                 "other schema (--into-schema)."
             )
-        return replace(self, schema=schema).of(own)
+        return replace(self, schema=schema).heeding(self._stop).of(own)
 
 
 def refuse_secret(text: str) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import duckdb
 
 from ...errors import UnsuitableTableError
-from ..database import COLUMNS, atomic, literal, quote
+from ..database import COLUMNS, atomic, is_named, literal, quote
+from ..tables import PREFIX, Marker
 from .kind import Kind, Place
-from .marker import PREFIX, Marker
 
 __all__ = ["VIEW_PREFIX", "check_view", "make_view"]
 
@@ -48,7 +48,7 @@ def make_view(cursor: duckdb.DuckDBPyConnection, kind: Kind, view: Place) -> Non
 
 def _tables(cursor: duckdb.DuckDBPyConnection, place: Place) -> list[str]:
     rows = cursor.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ?",
+        f"SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND {is_named('schema_name')}",
         [place.catalog, place.schema],
     ).fetchall()
     return [name for (name,) in rows]
