@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import uuid
 from collections import Counter
 
 import duckdb
@@ -330,16 +331,21 @@ def test_a_secret_in_a_target_is_refused_and_not_shown(attach, more):
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE SECRET (TYPE postgres, PASSWORD 'hush-hush-9', NO_SUCH 1",
-        "SET s3_secret_access_key = 'hush-hush-9' oops",
+        "CREATE SECRET (TYPE postgres, PASSWORD '{}', NO_SUCH 1",
+        "SET s3_secret_access_key = '{}' oops",
+        "ATTACH '/nowhere/host=db password={} user=me' AS db",
+        "ATTACH '/nowhere/host=db password={}' AS db",
+        "ATTACH '/nowhere/host=db password=''{} and more'' user=me' AS db",
+        "ATTACH '/nowhere/postgres://me:{}@db/crm' AS db",
+        "ATTACH '/nowhere/base?motherduck_token={}&more=1' AS db",
     ],
 )
 def test_a_setup_file_that_is_refused_shows_no_secret(work, other, tmp_path, statement):
-    setup = tmp_path / "setup.sql"
-    setup.write_text(statement)
+    setup, secret = tmp_path / "setup.sql", f"hush-{uuid.uuid4()}"  # what is hidden once stays so in this process
+    setup.write_text(statement.format(secret))
     with Simulator(BEFORE) as sim, pytest.raises(md.ConfigurationError, match="was refused") as caught:
         fetch(sim, work, into=md.Target(other, setup=setup))
-    assert "hush-hush-9" not in str(caught.value)
+    assert secret not in str(caught.value)
     assert sim.requests == []
 
 

@@ -31,8 +31,14 @@ __all__ = ["Attachment", "attached", "kind_of", "prepared", "reaching", "set_up"
 
 _KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
-_SECRET = re.compile(
-    r"(?i)(?:password|passwd|secret|token|key|key_id|credentials?|connection_string)['\"]?\s*[=:,]?\s*'((?:[^']|'')*)'"
+# Secrets of a setup file: quoted by SQL; in a connection string, quoted, whole, or up to what may end it; in a URL.
+_NAMED = r"(?i)(?:password|passwd|pwd|token|secret|access_key|key_id)\s*=\s*"
+_SECRETS = (
+    r"(?i)(?:password|passwd|secret|token|key|key_id|credentials?|connection_string)['\"]?\s*[=:,]?\s*'((?:[^']|'')*)'",
+    rf"{_NAMED}''(.+?)''",
+    rf"{_NAMED}([^\s']+)",
+    rf"{_NAMED}([^\s'\";,&)]+)",
+    r"(?i)[a-z][a-z0-9+.-]*://[^/@\s:']*:([^@\s']+)@",
 )
 _WITHOUT_EXTENSION = (duckdb.IOException, duckdb.HTTPException, duckdb.InvalidInputException, duckdb.CatalogException)
 _hidden = Secrets()
@@ -134,7 +140,7 @@ def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigurationError(f"The setup file {os.fspath(setup)!r} cannot be read: {reason}.") from None
-    _hidden.hide(*(word.replace("''", "'") for word in _SECRET.findall(text)))
+    _hidden.hide(*(word.replace("''", "'") for secret in _SECRETS for word in re.findall(secret, text)))
     try:
         cursor.execute(text)
     except duckdb.Error as error:
