@@ -349,6 +349,14 @@ def test_a_setup_file_that_is_refused_shows_no_secret(work, other, tmp_path, sta
     assert sim.requests == []
 
 
+def test_a_target_that_cannot_be_read_any_more_is_told_without_duckdbs_error_which_may_repeat_a_secret(work, other):
+    result, _ = published(BEFORE, work, md.Target(other))
+    os.unlink(other)
+    with pytest.raises(md.StorageError, match=f"Could not read {other}") as caught:
+        result.relation()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
 def test_a_setup_file_that_is_not_there_is_one_sentence(work, other):
     with Simulator(BEFORE) as sim, pytest.raises(md.ConfigurationError, match="cannot be read"):
         fetch(sim, work, into=md.Target(other, setup="nowhere.sql"))

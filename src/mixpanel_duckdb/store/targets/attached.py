@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
-from ...errors import ConfigurationError, UnsuitableTableError
+from ...errors import ConfigurationError, StorageError, UnsuitableTableError
 from ...process import ProcessLock
 from ...text import Secrets
-from ..database import only_row, quote
+from ..database import only_row, quote, storage_errors
 from .common import Attached
 from .duckdb_file import DuckDBFile
 from .ducklake import DuckLake
@@ -27,7 +28,9 @@ from .kind import Kind, Place
 from .postgres import Postgres
 from .target import Target
 
-__all__ = ["Attachment", "attached", "kind_of", "prepared", "reaching", "set_up"]
+__all__ = ["Attachment", "attached", "in_our_words", "kind_of", "prepared", "reaching", "set_up"]
+
+_Outcome = TypeVar("_Outcome")
 
 _KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
@@ -118,6 +121,27 @@ def attached(cursor: duckdb.DuckDBPyConnection, target: Target, *, writing: bool
             found = row[0] if row else "nothing"
             raise UnsuitableTableError(f"The target is a {found!r} to DuckDB, not {kind.type!r}.")
         yield Attachment(cursor, kind, alias, said)
+
+
+def in_our_words(doing: str, work: Callable[[], _Outcome]) -> _Outcome:
+    """Do something with a target; if DuckDB refuses it, raise that in our words, and without DuckDB's error behind it.
+
+    That one may repeat a password: it would be shown in a traceback.
+
+    Args:
+        doing: What is done, as in "could not <doing>".
+        work: Does it.
+
+    Raises:
+        StorageError: DuckDB refuses.
+    """
+    try:
+        with storage_errors(doing):
+            return work()
+    except StorageError as error:
+        refusal = error
+    refusal.__cause__ = refusal.__context__ = None
+    raise refusal
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from typing import TypeVar
 import duckdb
 
 from ...errors import QueryError, TableExistsError, UnsuitableTableError
-from ..database import COLUMNS, Tuning, atomic, only_row, quote, storage_errors
+from ..database import COLUMNS, Tuning, atomic, only_row, quote
 from ..journal import FetchSpec
 from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, find_changes, is_covered
-from .attached import Attachment, attached, kind_of, prepared, set_up
+from .attached import Attachment, attached, in_our_words, kind_of, prepared, set_up
 from .common import told_of_replaced
 from .kind import Kind, Place
 from .marker import Marker
@@ -143,19 +143,18 @@ def again_and_again(site: Attachment, work: Callable[[], _Outcome]) -> _Outcome:
 
 def reader_of(target: Target) -> Callable[[], duckdb.DuckDBPyConnection]:
     """Give a way to connect to a target, for reading what was published."""
-    return partial(_connect, target)
+    return partial(in_our_words, f"read {target.name}", partial(_connect, target))
 
 
 def _connect(target: Target) -> duckdb.DuckDBPyConnection:
     kind = kind_of(target)
-    with storage_errors(f"read {target.name}"):
-        if target.connection is not None:
-            cursor, catalog = target.connection.cursor(), quote(target.name)
-        else:
-            cursor, catalog = duckdb.connect(), "target"
-            set_up(cursor, target.setup)
-            cursor.execute(kind.statement(target, catalog, read_only=True))
-        cursor.execute(f"USE {catalog}.{quote(target.schema or kind.schema)}")
+    if target.connection is not None:
+        cursor, catalog = target.connection.cursor(), quote(target.name)
+    else:
+        cursor, catalog = duckdb.connect(), "target"
+        set_up(cursor, target.setup)
+        cursor.execute(kind.statement(target, catalog, read_only=True))
+    cursor.execute(f"USE {catalog}.{quote(target.schema or kind.schema)}")
     return cursor
 
 
