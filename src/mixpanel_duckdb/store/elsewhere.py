@@ -17,7 +17,7 @@ from . import targets
 from .database import Database, atomic, quote
 from .events import EventFetching
 from .journal import FetchRecord, FetchSpec, Journal, OpenFetch
-from .publish import Publication, StagedRows, drop_duplicates, named_by_none
+from .publish import Publication, StagedRows, named_by_none, one_row_each
 from .tables import Terms
 from .targets import Target
 
@@ -97,16 +97,15 @@ def publish_elsewhere(
         but: What is accepted though it is not as the server said.
     """
     spec, journal = fetch.spec, Journal(cursor)
-    if staged.duplicates:
-        with atomic(cursor):
-            drop_duplicates(cursor, fetch.staging)
     notices = named_by_none(cursor, fetch) if staged.rows else ()
-    staging = f"{_here(cursor)}.{quote(fetch.staging)}"
+    rows = f"{_here(cursor)}.{quote(fetch.staging)}"
+    if staged.duplicates:  # they stay until the target has taken the others: a run that goes on tells of them, too
+        rows = f"({one_row_each(rows)})"
     tuning = database.tuning
     with database.cursor() as own:
 
         def publish() -> targets.Published:
-            return targets.publish_into(own, target, spec, terms, fetch.fetch_id, staging, tuning)
+            return targets.publish_into(own, target, spec, terms, fetch.fetch_id, rows, tuning)
 
         doing = f"publish {spec.table!r} into {target.name}"
         try:

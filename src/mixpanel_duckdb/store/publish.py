@@ -36,7 +36,6 @@ __all__ = [
     "complete_staging",
     "count_staged",
     "create_staging",
-    "drop_duplicates",
     "named_by_none",
     "one_row_each",
     "publish",
@@ -123,16 +122,11 @@ def _distinct(cursor: duckdb.DuckDBPyConnection, staging: str, what: str, rows: 
     return sum(_one(cursor, f"{counted}{parts} = {part}")[0] for part in range(parts))
 
 
-def drop_duplicates(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
-    """Keep one row a profile."""
-    cursor.execute(f"DELETE FROM {quote(staging)} WHERE rowid IN ({_repeated(staging)})")
-
-
 def _leave_one_row_each(cursor: duckdb.DuckDBPyConnection, staging: str, duplicates: int) -> None:
     """Take off the rows that repeat a profile, and ``sent_as``, which nobody needs any more."""
     name, repeated = quote(staging), quote(f"{staging}_repeated")
     if duplicates:
-        cursor.execute(f"CREATE TEMP TABLE {repeated} AS {_repeated(staging)}")
+        cursor.execute(f"CREATE TEMP TABLE {repeated} AS {_repeated(name)}")
     # In this order: DuckDB 1.5 does not alter a table that it has deleted from in the same transaction.
     cursor.execute(f"ALTER TABLE {name} DROP COLUMN sent_as")
     if duplicates:
@@ -141,13 +135,12 @@ def _leave_one_row_each(cursor: duckdb.DuckDBPyConnection, staging: str, duplica
 
 
 def one_row_each(staging: str) -> str:
-    """Write the query for the rows that :func:`publish` would leave."""
-    return f"SELECT {_COLUMNS} FROM {quote(staging)} WHERE rowid NOT IN ({_repeated(staging)})"
+    """Write the query for the rows of a staging table, quoted for statements, that :func:`publish` would leave."""
+    return f"SELECT {_COLUMNS} FROM {staging} WHERE rowid NOT IN ({_repeated(staging)})"
 
 
-def _repeated(staging: str) -> str:
+def _repeated(name: str) -> str:
     """The query for all rows of a profile but one: the newest ``last_seen`` stays, else the one that came first."""
-    name = quote(staging)
     return f"""
         SELECT rowid FROM {name}
         WHERE {_ID} IN (SELECT {_ID} FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)

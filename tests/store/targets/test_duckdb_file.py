@@ -223,6 +223,25 @@ def test_a_publish_that_failed_is_made_up_for_without_a_request(work, other):
     assert stored(other) == served(BEFORE)
 
 
+def test_what_a_target_refused_tells_of_its_duplicates_as_often_as_it_is_tried(work, other):
+    twice = Population.of([{"$distinct_id": name, "$properties": {"n": 1}} for name in ("a", "b", "c", "a")])
+    published(twice, work, md.Target(other), tolerance=1)
+    with duckdb.connect(other) as connection:
+        connection.execute("CREATE VIEW mine AS SELECT 1 AS a")  # so that no new file may take its place
+    with Simulator(twice) as sim:
+        options = {"if_exists": "replace", "allow_other": True, "tolerance": 1}
+        with Reader(other):
+            refused = fetch(sim, work, into=md.Target(other, lock_wait=0), **options)
+        done = fetch(sim, work, into=md.Target(other), **options)
+        night = fetch(sim, work, into=md.Target(other), **options)
+    assert [each.published for each in (refused, done, night)] == [False, True, True]
+    assert [each.duplicate_rows for each in (refused, done, night)] == [1, 1, 1]
+    seen = "1 id came more than once"
+    assert [each.difference for each in (refused, done)] == [seen, seen]
+    assert night.difference == f"{seen}, the same as in the last session"
+    assert stored(other).total() == 3
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no file takes the place of an open one here")
 def test_readers_of_other_processes_go_on_while_a_new_file_takes_the_place(work, other):
     published(BEFORE, work, md.Target(other))

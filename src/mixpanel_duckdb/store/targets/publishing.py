@@ -117,7 +117,7 @@ def publish_into(
         spec: What was fetched.
         terms: What may happen to an existing table.
         fetch_id: The fetch.
-        staging: Its staging table, for statements.
+        staging: Its staging table, or a query in brackets, for statements.
         tuning: Of the database.
     """
     with attached(cursor, target, writing=True) as site, within_reach(cursor, site.cursor, staging) as rows:
