@@ -71,9 +71,9 @@ def publish_days_elsewhere(database: Database, target: Target, spec: FetchSpec) 
 
 
 def _refuse_same_file(database: Database, target: Target) -> None:
-    here, there = database.path or "", target.attach or ""
+    here, there = database.path or "", target.file or ""
     if os.path.exists(here) and os.path.exists(there) and os.path.samefile(here, there):
-        raise QueryError(f"--into names {there!r}, which is the database itself; leave it out.")
+        raise QueryError(f"--into names {target.name!r}, which is the database itself; leave it out.")
 
 
 def publish_elsewhere(

@@ -315,11 +315,14 @@ def test_a_new_target_is_found_at_home_and_its_owners_alone(work, tmp_path, monk
     assert (tmp_path / "mine.duckdb").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_database_itself_is_no_target(work):
+@pytest.mark.parametrize("name", ["work.duckdb", "./work.duckdb", "~/work.duckdb"])
+def test_the_database_itself_is_no_target_however_its_path_is_written(work, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     with duckdb.connect(work):
         pass
-    with Simulator(BEFORE) as sim, pytest.raises(md.QueryError, match="the database itself"):
-        fetch(sim, work, into=md.Target(work))
+    with Simulator(BEFORE) as sim, pytest.raises(md.QueryError, match=f"{name}', which is the database itself"):
+        fetch(sim, work, into=md.Target(name))
     assert sim.requests == []
 
 

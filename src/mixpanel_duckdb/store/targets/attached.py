@@ -26,14 +26,13 @@ from .duckdb_file import DuckDBFile
 from .ducklake import DuckLake
 from .kind import Kind, Place
 from .postgres import Postgres
-from .target import Target
+from .target import SCHEME, Target
 
 __all__ = ["Attachment", "attached", "in_our_words", "kind_of", "prepared", "reaching", "set_up"]
 
 _Outcome = TypeVar("_Outcome")
 
 _KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
 # Secrets of a setup file: quoted by SQL; in a connection string, quoted, whole, or up to what may end it; in a URL.
 _NAMED = r"(?i)(?:password|passwd|pwd|token|secret|access_key|key_id)\s*=\s*"
 _SECRETS = (
@@ -78,7 +77,7 @@ def kind_of(target: Target) -> Kind:
     """
     if target.connection is not None:
         return _kind_of_catalog(target.connection, target.name)
-    found = _SCHEME.match(target.name)
+    found = SCHEME.match(target.name)
     if found is None:
         return DuckDBFile()
     if (kind := _KINDS.get(found[1].lower())) is None:
