@@ -189,8 +189,31 @@ def test_sync_publishes_projects_into_one_place_with_one_flag(tmp_path, other, m
         ({"profiles": [{"into_schema": "crm"}]}, "goes with into"),
         (
             {"profiles": [{"into": "x.duckdb", "database": "a.duckdb"}, {"into": "x.duckdb", "database": "b.duckdb"}]},
-            "both write",
+            "jobs 1 and 2 both write table 'profiles' of 'x.duckdb'",
         ),
+        (
+            {"profiles": [{"into": "x.duckdb", "database": "a.duckdb"}, {"into": "./X/../x.duckdb", "database": "b"}]},
+            "both write table 'profiles' of './X/../x.duckdb'",
+        ),
+        (
+            {"profiles": [{"database": "./x.duckdb"}, {"into": "x.duckdb", "database": "b.duckdb"}]},
+            "both write table 'profiles' of 'x.duckdb'",
+        ),
+        (
+            {"profiles": [{"into": "x.duckdb", "into_schema": "crm"}, {"into": "x.duckdb", "into_schema": "web"}]},
+            "both fetch into a table 'profiles' by way of 'mixpanel.duckdb', which two cannot do side by side",
+        ),
+        ({"profiles": [{"into": "x.duckdb"}, {}]}, "by way of 'mixpanel.duckdb'"),
+        (
+            {
+                "profiles": [
+                    {"into": "x.duckdb", "table": "crm.a", "database": "a.duckdb"},
+                    {"into": "x.duckdb", "into_schema": "CRM", "table": "A", "database": "b.duckdb"},
+                ]
+            },
+            "both write table 'A'",
+        ),
+        ({"profiles": [{"into": "x.duckdb", "table": "a.b.c"}]}, "job 1: 'a.b.c' cannot be a table of the target"),
         ({"profiles": [{"into": "postgres:dbname=x password=hush"}]}, "secret"),
         ({"profiles": [{"into": "x.duckdb", "keep_history": True}]}, "keep_history"),
         ({"profiles": [{"into": 5}]}, "attach"),
@@ -199,3 +222,16 @@ def test_sync_publishes_projects_into_one_place_with_one_flag(tmp_path, other, m
 def test_a_job_whose_target_cannot_be_is_refused(jobs, said):
     with pytest.raises(md.ConfigurationError, match=said):
         read_jobs(jobs)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        [{"into": "x.duckdb", "into_schema": "crm", "database": "a.duckdb"}, {"into": "x.duckdb", "database": "b"}],
+        [{"into": "x.duckdb", "into_schema": "crm", "database": "a.duckdb"}, {"database": "x.duckdb"}],
+        [{"into": "x.duckdb", "database": "a.duckdb"}, {"database": "x.duckdb", "into": "postgres:dbname=a"}],
+        [{"into": "postgres:dbname=a", "database": "a"}, {"into": "postgres:dbname=b", "database": "b"}],
+    ],
+)
+def test_jobs_that_write_tables_of_their_own_through_databases_of_their_own_are_not_refused(jobs):
+    assert len(read_jobs({"profiles": jobs})) == 2
