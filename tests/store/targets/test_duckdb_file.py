@@ -20,7 +20,7 @@ from mixpanel_duckdb.store.targets.common import is_in_use
 BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
 READER = """
 import duckdb, sys
-with duckdb.connect(sys.argv[1], read_only=True) as connection:
+with duckdb.connect(sys.argv[1], read_only=len(sys.argv) == 2) as connection:
     print("open", flush=True)
     for line in sys.stdin:
         print(connection.execute("SELECT count(*) FROM profiles").fetchone()[0], flush=True)
@@ -56,11 +56,11 @@ def expected_counts(before, after):
 
 
 class Reader:
-    """Another process that has a file open for reading."""
+    """Another process that has a file open for reading, or also for writing."""
 
-    def __init__(self, path):
+    def __init__(self, path, *writing):
         self._process = subprocess.Popen(
-            [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", READER, path, *writing], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout.readline() == "open\n"
 
@@ -288,6 +288,15 @@ def test_a_file_with_more_than_our_tables_is_waited_for_and_never_replaced(work,
     assert os.stat(other).st_ino == file
     with duckdb.connect(other) as connection:
         assert connection.execute("SELECT a, (SELECT count(*) FROM profiles) FROM mine").fetchall() == [(1, 110)]
+
+
+def test_a_file_that_another_process_writes_is_told_to_be_in_use_whatever_words_are_in_its_path(work, tmp_path):
+    folder = tmp_path / "an extension" / "extensions"
+    folder.mkdir(parents=True)
+    with Simulator(BEFORE) as sim, Reader(str(folder / "x.duckdb"), "writing"):
+        with pytest.raises(md.DatabaseLockedError, match="has the database open"):
+            fetch(sim, work, into=md.Target(str(folder / "x.duckdb"), lock_wait=0))
+        assert sim.requests == []
 
 
 @pytest.mark.parametrize("name", [":memory:", ":memory:mine", ":default:", "", "new.parquet", "old.csv", "folder"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,9 @@ _SECRETS = (
     rf"{_NAMED}([^\s'\";,&)]+)",
     r"(?i)[a-z][a-z0-9+.-]*://[^/@\s:']*:([^@\s']+)@",
 )
+# In DuckDB's own words, not in a path, which it puts in quotes.
+_OF_AN_EXTENSION = re.compile(r"(?i)(?<![\w/\\.-])extension(?![\w/\\-])|\.duckdb_extension\b")
+_QUOTED = re.compile(r'"[^"]*"')
 _WITHOUT_EXTENSION = (duckdb.IOException, duckdb.HTTPException, duckdb.InvalidInputException, duckdb.CatalogException)
 _hidden = Secrets()
 _TURNS = ProcessLock()
@@ -176,7 +179,7 @@ def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
 
 @contextmanager
 def prepared(
-    cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Iterable[str]
+    cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Sequence[str]
 ) -> Iterator[None]:
     """Surround a moment: secrets that were made for it go again, and a missing extension is one sentence."""
     with _TURNS.lock:
@@ -186,7 +189,7 @@ def prepared(
             set_up(cursor, setup)
             yield
         except _WITHOUT_EXTENSION as error:
-            if "extension" not in str(error).lower():
+            if not extensions or not _OF_AN_EXTENSION.search(_QUOTED.sub("", str(error))):
                 raise
             said = str(error).split("\n", 1)[0]
             raise ConfigurationError(
