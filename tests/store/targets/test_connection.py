@@ -131,6 +131,15 @@ def test_a_view_is_over_all_tables_that_were_published_and_says_whose_each_row_i
     assert found == [("7", 27), ("8", 28)]
 
 
+def test_the_view_over_all_tables_is_no_table_to_publish_into_and_that_is_said(tmp_path, other):
+    with Simulator(BEFORE) as sim:
+        fetch(sim, str(tmp_path / "work.duckdb"), into=md.Target(other, union_view="everybody"))
+        sim.clear_requests()
+        with pytest.raises(md.UnsuitableTableError, match="'everybody' of the target is a view over several published"):
+            fetch(sim, str(tmp_path / "work.duckdb"), "everybody", into=md.Target(other), if_exists="replace")
+        assert sim.requests == []
+
+
 @pytest.mark.parametrize(
     "sql",
     [

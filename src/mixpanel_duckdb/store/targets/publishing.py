@@ -22,10 +22,10 @@ from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, fi
 from .attached import Attachment, attached, in_our_words, kind_of, prepared, set_up
 from .common import told_of_replaced
 from .kind import Kind, Place
-from .marker import Marker
+from .marker import PREFIX, Marker
 from .staged import are_one, within_reach
 from .target import Target
-from .union_view import check_view, make_view
+from .union_view import VIEW_PREFIX, check_view, make_view
 
 __all__ = [
     "Published",
@@ -190,16 +190,25 @@ def _check(
         raise TableExistsError(spec.table)
     named = f"{spec.table!r} of the target"
     if comment and marker is None:
-        raise UnsuitableTableError(
-            f"{named} has a comment that is not this package's, which would be lost: it marks what was published. "
-            "Remove it, or choose another table."
-        )
+        raise UnsuitableTableError(f"{named} {_what_else(comment)}")
     if list(columns) != list(COLUMNS) or any(
         kind_ not in _ALSO.get(name, {COLUMNS[name]}) for name, kind_ in columns.items()
     ):
         wanted = ", ".join(f"{name} {each}" for name, each in COLUMNS.items())
         raise UnsuitableTableError(f"{named} is a view, or its columns are not ({wanted}). Choose another table.")
     return check_holding(marker.holds if marker else (), spec, terms)
+
+
+def _what_else(comment: str) -> str:
+    """Say of a table whose comment is not that of published profiles what it is."""
+    if comment.startswith(VIEW_PREFIX):
+        return "is a view over several published tables; choose another table."
+    if comment.startswith(PREFIX):
+        return "holds something else than profiles that this package has published, events for one; choose another."
+    return (
+        "has a comment that is not this package's, which would be lost: it marks what was published. Remove it, or "
+        "choose another table."
+    )
 
 
 @dataclass(frozen=True, slots=True)
