@@ -11,7 +11,7 @@ from typing import Literal
 import duckdb
 
 from ..errors import QueryError
-from .database import hush, quote, storage_errors
+from .database import hush, is_nested, quote, storage_errors
 
 __all__ = ["Answer", "AnswerForm", "answer"]
 
@@ -20,7 +20,6 @@ AnswerForm = Literal["text", "json"]
 _AT_ONCE = 1_000
 _LONGEST_REASON = 400
 _NUMBER = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(.*|BIGNUM")
-_NESTED = re.compile(r"(STRUCT|MAP|UNION)\(|.*\]$", re.DOTALL)
 # What DuckDB says of a query that it cannot answer, as opposed to a disk or a memory that is full.
 _OF_THE_QUERY = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError)
 
@@ -81,7 +80,7 @@ def _the_one_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 def _cell(column: str, kind: str, form: AnswerForm) -> str:
     if form == "json":
         return f"to_json({column})::VARCHAR"
-    return f"to_json({column})::VARCHAR" if _NESTED.match(kind) else f"{column}::VARCHAR"
+    return f"to_json({column})::VARCHAR" if is_nested(kind) else f"{column}::VARCHAR"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str | None, ...]]:
