@@ -68,7 +68,8 @@ def test_numbers_that_json_does_not_know_are_texts_in_it(mp):
 @pytest.mark.parametrize(
     "query",
     ["FROM profiles", "SUMMARIZE profiles", "DESCRIBE profiles", "SHOW TABLES", "VALUES (1)", " SELECT 1 ; ",
-     "WITH a AS (SELECT 1) FROM a -- a comment"],
+     "WITH a AS (SELECT 1) FROM a -- a comment", "SELECT 1 AS a; -- a comment",
+     "/* é; */ SELECT 'é;' AS a /* ; */;; /* ; */ ; -- é;"],
 )  # fmt: skip
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_reads_is_answered(mp, query, form):

@@ -74,7 +74,9 @@ def _the_one_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     if statements[0].type != duckdb.StatementType.SELECT:
         kind = statements[0].type.name.replace("_", " ")
         raise QueryError(f"Only queries that read are answered (SELECT, FROM, WITH, SUMMARIZE, DESCRIBE), not {kind}.")
-    return statements[0].query.strip().rstrip(";")
+    # Up to its semicolon, behind which a comment may stand; DuckDB counts bytes.
+    text = sql.encode()
+    return text[: next((at for at, _ in duckdb.tokenize(sql) if text.startswith(b";", at)), None)].decode()
 
 
 def _cell(column: str, kind: str, form: AnswerForm) -> str:
