@@ -80,9 +80,8 @@ def _the_one_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 
 def _cell(column: str, kind: str, form: AnswerForm) -> str:
-    if form == "json":
-        return f"to_json({column})::VARCHAR"
-    return f"to_json({column})::VARCHAR" if is_nested(kind) else f"{column}::VARCHAR"
+    as_it_is = kind == "JSON" or (form == "text" and not is_nested(kind))  # to_json would write its numbers anew
+    return f"{column}::VARCHAR" if as_it_is else f"to_json({column})::VARCHAR"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str | None, ...]]:
