@@ -8,6 +8,7 @@ from cli.command import MpFetch
 from helpers import PAGE, fetch, served, stored
 from mixpanel_duckdb.jobs import read_jobs
 from mixpanel_duckdb.simulator import Population, Simulator
+from mixpanel_duckdb.store.targets.attached import kind_of
 
 BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
 
@@ -171,6 +172,21 @@ def test_an_extension_that_cannot_be_had_is_one_sentence_before_the_first_reques
             with pytest.raises(md.ConfigurationError, match=r"duckdb-extension-.*--setup"):
                 fetch(sim, str(tmp_path / "work.duckdb"), into=md.Target(attach, setup=setup))
     assert sim.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "string"),
+    [
+        ("postgres:dbname=crm host=db", "dbname=crm host=db"),
+        ("postgres:postgresql://me@db/crm", "postgresql://me@db/crm"),
+        ("postgres://me@db/crm", "postgres://me@db/crm"),
+        ("PostgreSQL://me@db/crm", "postgresql://me@db/crm"),
+    ],
+)
+def test_a_postgresql_database_is_named_by_words_or_by_an_address(name, string):
+    target = md.Target(name)
+    statement = kind_of(target).statement(target, "x", read_only=True)
+    assert statement == f"ATTACH '{string}' AS x (TYPE postgres, READ_ONLY)"
 
 
 def test_sync_publishes_projects_into_one_place_with_one_flag(tmp_path, other, monkeypatch):

@@ -350,6 +350,8 @@ def test_a_target_of_no_known_kind_is_refused_before_the_first_request(work, att
         ("ducklake:postgres:sslpassword=hush-9", {}),
         ("md:base?motherduck_token=hush-9", {}),
         ("postgres:postgresql://me:hush-9@db/crm", {}),
+        ("postgres://me:hush-9@db/crm", {}),
+        ("postgresql://db/crm?user=me&password=hush-9", {}),
         ("ducklake:cat.ducklake", {"data_path": "s3://b/p?s3_secret_access_key=hush-9"}),
     ],
 )

@@ -32,7 +32,7 @@ __all__ = ["Attachment", "attached", "in_our_words", "kind_of", "prepared", "rea
 
 _Outcome = TypeVar("_Outcome")
 
-_KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres}
+_KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres, "postgresql": Postgres}
 # Secrets of a setup file: quoted by SQL; in a connection string, quoted, whole, or up to what may end it; in a URL.
 _NAMED = r"(?i)(?:password|passwd|pwd|token|secret|access_key|key_id)\s*=\s*"
 _SECRETS = (
