@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from .database import COLUMNS, existing, only_row, quote
+from .database import COLUMNS, create_table, existing, only_row, quote
 from .journal import FetchSpec, Journal, OpenFetch, hold, holdings_of
 from .tables import (
     DIFFERING,
@@ -27,6 +27,7 @@ from .tables import (
     keep_versions,
     losses,
     rows_of,
+    would_shrink,
 )
 
 __all__ = [
@@ -44,8 +45,6 @@ __all__ = [
 _NAMES_AT_ONCE = 500_000
 # Bytes are told apart as they are, whatever collation the database or a column of the caller's table has.
 _ID = "encode(distinct_id)"
-# A table of so many rows is not replaced by fewer than half of them unless that is allowed.
-_WORTH_KEEPING = 1000
 LAST_SEEN = "$last_seen"
 _COLUMNS = ", ".join(COLUMNS)
 
@@ -97,10 +96,7 @@ def create_staging(cursor: duckdb.DuckDBPyConnection, staging: str, *, zstd: boo
     It has one column more than what it becomes: ``sent_as`` tells ids apart whose text is the same. It is NULL for an
     id that is a text, ``JSON`` for any other, and the text as it was sent where a character of it had to be replaced.
     """
-    columns = ", ".join(
-        f"{name} {kind}{' USING COMPRESSION zstd' if zstd and kind == 'JSON' else ''}" for name, kind in COLUMNS.items()
-    )
-    cursor.execute(f"CREATE TABLE {quote(staging)} ({columns}, sent_as VARCHAR)")
+    create_table(cursor, staging, {**COLUMNS, "sent_as": "VARCHAR"}, zstd=zstd)
 
 
 def complete_staging(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
@@ -197,7 +193,8 @@ def publish(
     journal, spec = Journal(cursor), fetch.spec
     check_target(cursor, spec.table, terms.if_exists)
     notices = named_by_none(cursor, fetch) if staged.rows else ()
-    if (many := _would_shrink(cursor, spec.table, staged, terms)) is not None:
+    there = existing(cursor, spec.table) is not None
+    if there and (many := would_shrink(cursor, quote(spec.table), staged.distinct, terms)) is not None:
         journal.closed(fetch.fetch_id, state="held", note=f"{staged.distinct:,} would replace {many:,} rows", pages=[])
         return Publication(shrinks_from=many, notices=notices)
     _leave_one_row_each(cursor, fetch.staging, staged.duplicates)
@@ -227,14 +224,6 @@ def _put_in_place(cursor: duckdb.DuckDBPyConnection, fetch: OpenFetch, terms: Te
         keep_versions(cursor, spec.table, zstd=zstd)
     cursor.execute(f"DROP TABLE IF EXISTS {DIFFERING}")
     return changes
-
-
-def _would_shrink(cursor: duckdb.DuckDBPyConnection, table: str, staged: StagedRows, terms: Terms) -> int | None:
-    """Give the rows of a table if replacing it would leave suspiciously few of them."""
-    if terms.allow_shrink or terms.if_exists != "replace" or existing(cursor, table) is None:
-        return None
-    (rows,) = _one(cursor, f"SELECT count(*) FROM {quote(table)}")
-    return rows if rows >= _WORTH_KEEPING and 2 * staged.distinct < rows else None
 
 
 def named_by_none(cursor: duckdb.DuckDBPyConnection, fetch: OpenFetch) -> tuple[str, ...]:

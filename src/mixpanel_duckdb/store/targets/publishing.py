@@ -18,7 +18,7 @@ import duckdb
 from ...errors import QueryError, TableExistsError, UnsuitableTableError
 from ..database import COLUMNS, Tuning, atomic, only_row, quote
 from ..journal import FetchSpec
-from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, find_changes, is_covered
+from ..tables import DIFFERING, Changes, Terms, check_holding, count_changes, find_changes, is_covered, would_shrink
 from .attached import Attachment, attached, in_our_words, kind_of, prepared, set_up
 from .common import told_of_replaced
 from .kind import Kind, Place
@@ -42,7 +42,6 @@ _Outcome = TypeVar("_Outcome")
 _COLUMNS = ", ".join(COLUMNS)
 # What DuckDB calls a column of this kind in an engine that has no such type.
 _ALSO = {"properties": {"JSON", "VARCHAR"}}
-_WORTH_KEEPING = 1000
 # Transactions that are begun before a publish that others keep conflicting with is left to the next run.
 _TRIES = 8
 # Of DuckDB. A lake's writer and its reader hold a row group of 122,880 rows: with profiles of 1 KB, the first has to
@@ -247,7 +246,7 @@ class _Publish:
         if marker and marker.fetch_id == self.fetch_id:
             return Published(marker.changes)
         notice = _check(cursor, kind, place, self.spec, terms, None)
-        if (many := self._would_shrink()) is not None:
+        if (many := would_shrink(cursor, place.sql, _count(cursor, self.staging), terms)) is not None:
             return Published(shrinks_from=many)
         incoming = kind.incoming(self.staging)
         find_changes(cursor, place.sql, f"({incoming})", merging=terms.merging, between=self.tuning.give_memory_back)
@@ -267,12 +266,6 @@ class _Publish:
         if self.site.notice:
             notices += (self.site.notice,)
         return Published(changes, None, replaced, notices)
-
-    def _would_shrink(self) -> int | None:
-        if self.terms.allow_shrink or self.terms.merging:
-            return None
-        rows = _count(self.site.cursor, self.place.sql)
-        return rows if rows >= _WORTH_KEEPING and 2 * _count(self.site.cursor, self.staging) < rows else None
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, rows: str) -> int:
