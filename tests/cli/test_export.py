@@ -59,6 +59,9 @@ def test_an_existing_file_is_refused_without_replace(mp_fetch, database, tmp_pat
         (["profiles", "-"], 2, "--format csv"),
         (["profiles", "-", "--format", "parquet"], 2, "--format csv"),
         (["profiles", "-", "--format", "csv", "--json"], 2, "exclude each other"),
+        (["profiles", "-", "--format", "csv", "--replace"], 2, '--replace and "-" exclude each other'),
+        (["profiles", "-", "--format", "csv", "--partition-by", "a"], 2, '--partition-by and "-" exclude each other'),
+        (["profiles", "-", "--format", "csv", "--setup", "nowhere.sql"], 3, "'nowhere.sql' cannot be read"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(mp_fetch, database, tmp_path, words, code, said):

@@ -65,10 +65,19 @@ def test_numbers_that_json_does_not_know_are_texts_in_it(mp):
     assert row == {"n": "NaN", "many": {"i": ["-Infinity", 1.0]}, "text": "NaN", "kept": 0.1}
 
 
+def test_values_are_printed_as_they_are_in_json_too_whatever_words_are_in_them(mp):
+    cell = '{"game":"Infinity \\"Blade\\" NaN","n":0.12345678901234567890123,"p":1.10,"k":1,"k":2,"big":1e400}'
+    done = mp("sql", f"SELECT '{cell}'::JSON AS cell, 'inf' AS word", "--json")
+    assert done.out == f'[\n  {{"cell": {cell}, "word": "inf"}}\n]\n'
+    odd = mp("sql", """SELECT '{"a": [inf, -Infinity, ",]", nan,],}'::JSON AS odd""", "--json")
+    assert json.loads(odd.out) == [{"odd": {"a": ["inf", "-Infinity", ",]", "nan"]}}]
+
+
 @pytest.mark.parametrize(
     "query",
     ["FROM profiles", "SUMMARIZE profiles", "DESCRIBE profiles", "SHOW TABLES", "VALUES (1)", " SELECT 1 ; ",
-     "WITH a AS (SELECT 1) FROM a -- a comment"],
+     "WITH a AS (SELECT 1) FROM a -- a comment", "SELECT 1 AS a; -- a comment",
+     "/* é; */ SELECT 'é;' AS a /* ; */;; /* ; */ ; -- é;"],
 )  # fmt: skip
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_reads_is_answered(mp, query, form):

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 import mixpanel_duckdb as md
 from events.exporting import client_for, exporting
 from events.test_fetch import fetched, stored
+from helpers import fetch
 from mixpanel_duckdb.cli import main
-from mixpanel_duckdb.simulator import EventFault, EventPopulation
+from mixpanel_duckdb.simulator import EventFault, EventPopulation, Population, Simulator
 
 FIRST, LAST = "2026-01-01", "2026-01-06"
 
@@ -131,6 +132,15 @@ def test_other_events_or_what_cannot_be_a_target_is_refused_before_the_first_req
             fetched(sim, database, FIRST, LAST, into=md.Target(database))
         with pytest.raises(md.QueryError, match="union_view"):
             fetched(sim, database, FIRST, LAST, into=md.Target(place, union_view="all"))
+        assert sim.requests == []
+
+
+def test_profiles_into_a_table_of_events_are_told_what_it_is(population, database, place):
+    with exporting(population) as sim:
+        fetched(sim, database, FIRST, FIRST, into=md.Target(place))
+    with Simulator(Population(3, seed=1)) as sim:
+        with pytest.raises(md.UnsuitableTableError, match="'events' of the target holds something else than profiles"):
+            fetch(sim, database, "events", into=md.Target(place), if_exists="replace")
         assert sim.requests == []
 
 

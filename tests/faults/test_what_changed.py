@@ -1,5 +1,6 @@
 """What a night changed: counted in the result, listed by ``changes``, kept as versions in the history."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,6 +93,15 @@ def test_changes_since_a_moment_are_those_from_then_on(database: str) -> None:
     assert md.changes(database, since=second.at + timedelta(microseconds=1)) == []
     with duckdb.connect(database, read_only=True):
         assert len(md.changes(database)) == 2
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_no_calendar_has_in_utc_is_refused_in_one_sentence(since: str, database: str) -> None:
+    with md.ProfileStore(database) as store:
+        with pytest.raises(md.QueryError, match=f"since is {re.escape(since)}"):
+            md.changes(store, since=since)
+        with pytest.raises(md.QueryError, match="in UTC"):
+            store.changes(since=datetime.fromisoformat(since))
 
 
 def test_a_table_without_a_history_is_told_how_to_keep_one(database: str) -> None:

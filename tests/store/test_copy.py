@@ -432,3 +432,23 @@ def test_a_folder_with_other_files_is_not_replaced_by_an_export(tmp_path):
             md.export_table(connection, "t", "s3://b/t.parquet?s3_secret_access_key=hush")
     assert [each.name for each in tmp_path.iterdir()] == ["mine"]
     assert (folder / "letter.txt").read_text() == "dear"
+
+
+def test_a_folder_is_there_again_when_its_replacement_is_stopped_between_the_two_names(tmp_path, monkeypatch):
+    folder, rename = tmp_path / "parted", Path.rename
+
+    def stopped(path, name):
+        if name == folder:
+            monkeypatch.setattr(Path, "rename", rename)
+            raise KeyboardInterrupt
+        return rename(path, name)
+
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a, 2 AS b")
+        md.export_table(connection, "t", folder, partition_by=["a"])
+        before = sorted(folder.rglob("*"))
+        monkeypatch.setattr(Path, "rename", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            md.export_table(connection, "t", folder, partition_by=["a"], replace=True)
+    assert sorted(folder.rglob("*")) == before
+    assert list(tmp_path.iterdir()) == [folder]

@@ -135,6 +135,23 @@ def test_a_view_of_postgres_with_the_right_columns_is_no_table(tmp_path, postgre
     assert sim.requests == []
 
 
+def test_a_table_of_postgres_whose_properties_are_jsonb_is_refused_since_that_keeps_no_text(tmp_path, postgres, work):
+    base = Engine.made("postgres", tmp_path, postgres)
+    postgres.sql(base.database, "CREATE TABLE profiles (distinct_id text, properties jsonb, last_seen timestamp)")
+    with Simulator(BEFORE) as sim, pytest.raises(md.UnsuitableTableError, match="its columns are not"):
+        fetch(sim, work, into=base.target, if_exists="replace")
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_postgres_is_published_into_by_an_address(tmp_path, postgres, work, scheme):
+    base = Engine.made("postgres", tmp_path, postgres)
+    address = f"{scheme}://postgres@/{base.database}?host={postgres.folder}"
+    result = published(BEFORE, work, md.Target(address, setup=base.target.setup))
+    assert len(result.relation().fetchall()) == 120
+    assert base.rows() == base.holding(BEFORE)
+
+
 def test_a_lake_that_is_replaced_keeps_its_table_and_the_changes_that_it_tells(tmp_path, postgres, work):
     lake = Engine.made("ducklake:postgres", tmp_path, postgres)
     published(BEFORE, work, lake.target)

@@ -12,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..accounts import AnyCredentials, Credentials
-from ..arguments import check
+from ..arguments import RESUME_MAX_AGE, check
 from ..display import Progress, RunLog, progress_display
 from ..engage import Announcement, MixpanelClient, PageSizing, ProfileFilters, ProfileQuery, page_sizing
 from ..errors import StorageError
@@ -45,7 +45,7 @@ def fetch_profiles(
     tolerance: int | str = 0,
     keep_history: bool = False,
     resume: bool = True,
-    resume_max_age: float | None = 21_600.0,
+    resume_max_age: float | None = RESUME_MAX_AGE,
     rate_limit_wait: float | None = None,
     on_batch_complete: BatchCallback | None = None,
     observer: FetchObserver | None = None,

@@ -202,6 +202,7 @@ def changes(database: AnyDatabase, table: str = "profiles", since: datetime | st
         For each its ``distinct_id``, the ``change`` and the moment ``at`` which it was published, in order of time.
 
     Raises:
+        QueryError: ``since`` is no moment, or one that has no date in UTC.
         StorageError: There is no such file, or it cannot be opened.
         UnsuitableTableError: No history is kept of the table.
 

@@ -11,7 +11,7 @@ it must be. Called by every room that has public calls. Filters have rules of th
 """
 
 from .kinds import PATH, refusal, whole
-from .rules import RULES, check
+from .rules import RESUME_MAX_AGE, RULES, check
 from .tolerance import tolerates
 
-__all__ = ["PATH", "RULES", "check", "refusal", "tolerates", "whole"]
+__all__ = ["PATH", "RESUME_MAX_AGE", "RULES", "check", "refusal", "tolerates", "whole"]

@@ -9,8 +9,10 @@ from ..errors import ConfigurationError
 from .kinds import FLAG, FUNCTION, MOMENT, NAME, PATH, Kind, one_of, refusal, seconds, whole, with_methods
 from .tolerance import TOLERANCE
 
-__all__ = ["RULES", "check"]
+__all__ = ["RESUME_MAX_AGE", "RULES", "check"]
 
+# Seconds since its last committed page after which a session is not trusted any more, unless the caller says so.
+RESUME_MAX_AGE: Final = 21_600.0
 _DAY = 86_400.0
 _POSITIVE = seconds(above=0, what="a number")
 

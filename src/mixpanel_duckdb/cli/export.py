@@ -69,7 +69,11 @@ def export(
 
     with talk.listening():
         if file == STANDARD_OUTPUT:
-            _print(talk, table, database, form)
+            if replace:
+                raise click.UsageError('--replace and "-" exclude each other: standard output has no file to replace.')
+            if partition_by:
+                raise click.UsageError('--partition-by and "-" exclude each other: the one is for a folder of files.')
+            _print(talk, table, database, form, setup)
             return
         done = export_table(
             database, table, file, format=form, replace=replace, partition_by=partition_by or None, setup=setup
@@ -77,7 +81,7 @@ def export(
     talk.result(done.to_dict(), _sentence(done))
 
 
-def _print(talk: Talk, table: str, database: str, form: Format | None) -> None:
+def _print(talk: Talk, table: str, database: str, form: Format | None, setup: str | None) -> None:
     """Give a finished file's bytes, so that a table that cannot be read prints nothing."""
     from ..results import export_table  # noqa: PLC0415 - --help needs no DuckDB
 
@@ -87,7 +91,7 @@ def _print(talk: Talk, table: str, database: str, form: Format | None) -> None:
         raise click.UsageError('--json and "-" exclude each other: both are for standard output.')
     with tempfile.TemporaryDirectory(prefix="mp-fetch-") as folder:
         file = Path(folder, "table")
-        export_table(database, table, file, format=form)
+        export_table(database, table, file, format=form, setup=setup)
         with file.open(encoding="utf-8", newline="") as rows:
             talk.rows(rows)
 

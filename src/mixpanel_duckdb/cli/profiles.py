@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..arguments import RESUME_MAX_AGE
 from .ending import Command, end_with
 from .into import into_options, target_from
 from .options import (
@@ -60,7 +61,7 @@ Interrupted or incomplete? The same command goes on from there: pages that are s
 @click.option(
     "--resume-max-age",
     type=click.FloatRange(min=0),
-    default=21_600.0,
+    default=RESUME_MAX_AGE,
     metavar="SECONDS",
     help="Go on only if the last page was stored at most so long ago. Default: 21600, six hours.",
 )

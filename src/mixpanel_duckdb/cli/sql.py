@@ -26,8 +26,8 @@ __all__ = ["sql"]
 _MOST_ROWS = 200
 # Characters of an answer, which is printed only when all of it is there.
 _IN_MEMORY = 16_000_000
-# Perhaps in a text only, which then stays as it is.
-_ODD_NUMBER = re.compile("NaN|Infinity")
+# A text, which stays as it is, or what only DuckDB takes for JSON: a comma behind the last value, or no number.
+_TEXT_OR_ODD = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,(?=\s*[\]}])|-?(?:NaN|Inf(?:inity)?)', re.IGNORECASE)
 _EPILOG = """\b
 Examples:
   mp-fetch sql "FROM profiles LIMIT 5"
@@ -90,7 +90,9 @@ def _write_json(found: Answer, file: IO[str]) -> None:
 
 
 def _strict(cell: str | None) -> str:
-    """Write what DuckDB writes as JSON so that strict readers take it: NaN and Infinity as texts."""
-    if cell is None or not _ODD_NUMBER.search(cell):
-        return cell or "null"
-    return json.dumps(json.loads(cell, parse_constant=str), ensure_ascii=False)
+    """Write what DuckDB writes as JSON so that strict readers take it: NaN and Infinity as texts, all else as it is."""
+    return "null" if cell is None else _TEXT_OR_ODD.sub(_mended, cell)
+
+
+def _mended(found: re.Match[str]) -> str:
+    return found[0] if found[1] else "" if found[0] == "," else f'"{found[0]}"'

@@ -16,7 +16,7 @@ from contextlib import closing
 from threading import Event
 from typing import Any, Unpack
 
-from ..arguments import check
+from ..arguments import RESUME_MAX_AGE, check
 from ..display import Progress, RunLog, progress_display
 from ..engage import ProfileFilters, ProfileQuery
 from ..http import capped_workers
@@ -71,7 +71,7 @@ class ParallelProfileFetcher:
         tolerance: int | str = 0,
         keep_history: bool = False,
         resume: bool = True,
-        resume_max_age: float | None = 21_600.0,
+        resume_max_age: float | None = RESUME_MAX_AGE,
         rate_limit_wait: float | None = None,
         max_workers: int | None = None,
         on_batch_complete: BatchCallback | None = None,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
 
-from ..arguments import tolerates
+from ..arguments import RESUME_MAX_AGE, tolerates
 from ..engage import Announcement, ProfileQuery
 from ..errors import MixpanelError, RequestRejectedError, SessionLostError
 from ..http import MAX_IN_FLIGHT, FetchControl, Meter, Step
@@ -48,7 +48,7 @@ class FetchOptions:
     allowed: Allowed = field(default_factory=Allowed)
     tolerance: int | str = 0
     resume: bool = True
-    resume_max_age: float | None = 21_600.0
+    resume_max_age: float | None = RESUME_MAX_AGE
     rate_limit_wait: float | None = None
     stop: Event | None = None
 

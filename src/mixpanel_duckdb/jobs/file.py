@@ -19,7 +19,7 @@ from ..arguments import PATH, check, refusal
 from ..engage import ProfileFilters, ProfileQuery
 from ..errors import ConfigurationError, CredentialsError, MixpanelError, UnsuitableFileError
 from ..events import EventFilters, EventQuery
-from .into import OF_THE_TARGET, target_of
+from .into import OF_THE_TARGET, places_of, target_of
 
 __all__ = ["Job", "read_jobs"]
 
@@ -211,6 +211,8 @@ def _job(kind: Kind, keys: Mapping[str, Any]) -> Job:
         raise ConfigurationError(f"{_sentence(error)}.") from None
     if job.database == ":memory:" or not PATH.fits(job.database) or not job.database:
         raise ConfigurationError("database must be the path of a file.")
+    if (into := options.get("into")) is not None:
+        into.of(job.table)  # which refuses what cannot be a table of it
     _check_who(job)
     resolve_base_url(options.get("base_url"), job.region or "us", allow_http=options.get("allow_http", False))
     if kind == "profiles":
@@ -259,14 +261,8 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _refuse_twins(name: str, jobs: Iterable[Job]) -> None:
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, ...], int] = {}
     for number, job in enumerate(jobs, 1):
-        places = {os.path.realpath(os.path.expanduser(job.database)): job.database}
-        if (into := job.options.get("into")) is not None:
-            places[into.identity] = into.name
-        for place, said in places.items():
-            if (other := seen.setdefault((place, job.table.lower()), number)) != number:
-                raise ConfigurationError(
-                    f"{name}: jobs {other} and {number} both write table {job.table!r} of {said!r}; give each a table "
-                    "of its own."
-                )
+        for place, both in places_of(job.database, job.table, job.options.get("into")).items():
+            if (other := seen.setdefault(place, number)) != number:
+                raise ConfigurationError(f"{name}: jobs {other} and {number} {both}")

@@ -1,7 +1,8 @@
-"""Where a job publishes: the keys of its target, as the command's flags are called."""
+"""Where a job publishes: the keys of its target, as the command's flags are called, and what no other job may write."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..store import Target, check_target
 
-__all__ = ["OF_THE_TARGET", "target_of"]
+__all__ = ["OF_THE_TARGET", "places_of", "target_of"]
 
 # Keys beside `into`, and the fields of a target that they are.
 OF_THE_TARGET = {
@@ -36,3 +37,32 @@ def target_of(keys: Mapping[str, Any]) -> dict[str, Target]:
     target = replace(into, **more) if isinstance(into, Target) else Target(into, **more)
     check_target(target, keep_history=keys.get("keep_history") is True)
     return {"into": target}
+
+
+def places_of(database: str, table: str, into: Target | None) -> dict[tuple[str, ...], str]:
+    """Give what only one job may have, each with what is to be said of two that want it.
+
+    Args:
+        database: The job's database.
+        table: Its table, which may name a schema of the target.
+        into: Its target, if it has one.
+
+    Raises:
+        QueryError: The table cannot be one of the target.
+    """
+    here = there = _real(database)
+    schema, said = "main", database
+    if into is not None:
+        into, table = into.of(table)
+        there, said = _real(into.file) if into.file else into.name, into.name
+        schema = into.schema or ("main" if into.file else "")
+    return {
+        ("table", there, schema.lower(), table.lower()): f"both write table {table!r} of {said!r}; give each a table "
+        "of its own.",
+        ("fetch", here, table.lower()): f"both fetch into a table {table!r} by way of {database!r}, which two cannot "
+        "do side by side; give each a table or a database of its own.",
+    }
+
+
+def _real(file: str) -> str:
+    return os.path.realpath(os.path.expanduser(file))

@@ -46,8 +46,8 @@ class Readable:
         """
         # Not .table(): DuckDB 1.5 does not find a name with quotes in it that way.
         with storage_errors(f"read {self._reads_from!r} (did a later run go on with it?)"):
-            rows = f"FROM {quote(self._reads_from)}" if self._one_row_each else one_row_each(self._reads_from)
-            return self._connected()().sql(rows)
+            name = quote(self._reads_from)
+            return self._connected()().sql(f"FROM {name}" if self._one_row_each else one_row_each(name))
 
     def df(self) -> pandas.DataFrame:
         """Give the rows as a pandas DataFrame (extra ``pandas``)."""

@@ -132,6 +132,8 @@ class _Folder:
                 path.rename(old)
             part.rename(path)
         finally:
+            if old.exists() and not path.exists():  # stopped between the two names
+                old.rename(path)
             for left in (part, old):
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -18,7 +18,7 @@ import duckdb
 
 from ..errors import UnsuitableTableError
 from . import targets
-from .database import COLUMNS, hush, literal, only_row, quote
+from .database import COLUMNS, hush, is_nested, literal, only_row, quote
 
 __all__ = ["Compression", "Format", "copy_table", "is_open_database", "objects_at", "reaching"]
 
@@ -26,7 +26,6 @@ Format = Literal["parquet", "csv", "ndjson"]
 Compression = Literal["gzip", "zstd"]
 
 _NO_PARQUET_TYPE = re.compile(r'"(?:[^"]|"")*"|\b(JSON|HUGEINT|UHUGEINT|BIGNUM)(?=[,)\[]|$)')
-_NESTED = re.compile(r"(STRUCT|MAP|UNION)\(|.*\]$", re.DOTALL)
 # With its threads for I/O, DuckDB 2.0.0 now and then never comes back from Ctrl-C: about one COPY in ten. To keep an
 # order it keeps rows, and large profiles are then too many for its memory; one thread keeps it anyway.
 _OURS = {"async_threads": "0", "preserve_insertion_order": "false"}
@@ -148,7 +147,7 @@ def _for_parquet(column: str, kind: str) -> str:
 
 
 def _for_csv(column: str, kind: str) -> str:
-    return f"to_json({column})::VARCHAR" if _NESTED.match(kind) else column
+    return f"to_json({column})::VARCHAR" if is_nested(kind) else column
 
 
 @contextmanager

@@ -7,25 +7,21 @@ refuses leaves the fetch as it is, all of it here: the same fetch publishes it w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
-from typing import TypeVar
 
 import duckdb
 
 from ..errors import QueryError, StorageError, TableExistsError, UnsuitableTableError
 from . import targets
-from .database import Database, atomic, quote, storage_errors
+from .database import Database, atomic, quote
 from .events import EventFetching
 from .journal import FetchRecord, FetchSpec, Journal, OpenFetch
-from .publish import Publication, StagedRows, drop_duplicates, named_by_none
+from .publish import Publication, StagedRows, named_by_none, without_repeated
 from .tables import Terms
 from .targets import Target
 
 __all__ = ["check_days_elsewhere", "check_elsewhere", "publish_days_elsewhere", "publish_elsewhere"]
-
-_Outcome = TypeVar("_Outcome")
 
 
 def check_elsewhere(
@@ -43,9 +39,8 @@ def check_elsewhere(
     _refuse_same_file(database, target)
     with database.cursor() as cursor:
         going = going_on.fetch_id if going_on else None
-        said, refusal = _tried(f"use {target.name}", lambda: targets.check_into(cursor, target, spec, terms, going))
-    if refusal is not None:
-        raise refusal
+        doing = f"use {target.name}"
+        said = targets.in_our_words(doing, lambda: targets.check_into(cursor, target, spec, terms, going))
     return (said,) if said else ()
 
 
@@ -53,9 +48,7 @@ def check_days_elsewhere(database: Database, target: Target, spec: FetchSpec) ->
     """Refuse, before anything is requested, a target that could not take the days of a fetch of events."""
     _refuse_same_file(database, target)
     with database.cursor() as cursor:
-        _, refusal = _tried(f"use {target.name}", lambda: targets.check_days_into(cursor, target, spec))
-    if refusal is not None:
-        raise refusal
+        targets.in_our_words(f"use {target.name}", lambda: targets.check_days_into(cursor, target, spec))
 
 
 def publish_days_elsewhere(database: Database, target: Target, spec: FetchSpec) -> targets.PublishedDays:
@@ -71,35 +64,16 @@ def publish_days_elsewhere(database: Database, target: Target, spec: FetchSpec) 
             {day: each.fetched_at for day, each in known.items()},
             events.has_strays(spec.table),
         )
-        done, refusal = _tried(
+        return targets.in_our_words(
             f"publish {spec.table!r} into {target.name}",
             lambda: targets.publish_days_into(cursor, target, spec, staged),
         )
-    if done is None:
-        raise refusal or StorageError(f"{target.name} did not take {spec.table!r}.")
-    return done
 
 
 def _refuse_same_file(database: Database, target: Target) -> None:
-    here, there = database.path or "", target.attach or ""
+    here, there = database.path or "", target.file or ""
     if os.path.exists(here) and os.path.exists(there) and os.path.samefile(here, there):
-        raise QueryError(f"--into names {there!r}, which is the database itself; leave it out.")
-
-
-def _tried(doing: str, work: Callable[[], _Outcome]) -> tuple[_Outcome | None, StorageError | None]:
-    """Do something with a target; if DuckDB refuses it, give that in our words, and without DuckDB's error behind it.
-
-    That one may repeat a password: it would be shown in a traceback.
-    """
-    try:
-        with storage_errors(doing):
-            return work(), None
-    except (TableExistsError, UnsuitableTableError):
-        raise
-    except StorageError as error:
-        refusal = error
-    refusal.__cause__ = refusal.__context__ = None
-    return None, refusal
+        raise QueryError(f"--into names {target.name!r}, which is the database itself; leave it out.")
 
 
 def publish_elsewhere(
@@ -123,23 +97,25 @@ def publish_elsewhere(
         but: What is accepted though it is not as the server said.
     """
     spec, journal = fetch.spec, Journal(cursor)
-    if staged.duplicates:
-        with atomic(cursor):
-            drop_duplicates(cursor, fetch.staging)
     notices = named_by_none(cursor, fetch) if staged.rows else ()
     staging = f"{_here(cursor)}.{quote(fetch.staging)}"
     tuning = database.tuning
     with database.cursor() as own:
 
         def publish() -> targets.Published:
-            return targets.publish_into(own, target, fetch, terms, staging, tuning)
+            # They stay until the target has taken the others: a run that goes on tells of them, too.
+            with without_repeated(own, staging, staged.duplicates) as rows:
+                return targets.publish_into(own, target, fetch, terms, rows, tuning)
 
         doing = f"publish {spec.table!r} into {target.name}"
-        outcome, refusal = _tried(doing, lambda: tuning.with_room(publish))
-    if outcome is None:
-        with atomic(cursor):
-            journal.closed(fetch.fetch_id, state="incomplete", note=str(refusal), pages=[])
-        return Publication(refused=str(refusal), notices=notices)
+        try:
+            outcome = targets.in_our_words(doing, lambda: tuning.with_room(publish))
+        except (TableExistsError, UnsuitableTableError):
+            raise
+        except StorageError as refusal:
+            with atomic(cursor):
+                journal.closed(fetch.fetch_id, state="incomplete", note=str(refusal), pages=[])
+            return Publication(refused=str(refusal), notices=notices)
     notices += outcome.notices
     with atomic(cursor):
         if (many := outcome.shrinks_from) is not None:

@@ -12,7 +12,7 @@ from typing import Self
 import duckdb
 
 from ..arguments import check
-from ..errors import StorageError
+from ..errors import QueryError, StorageError
 from ..http import utc_now
 from ..text import note
 from . import targets
@@ -185,9 +185,15 @@ class ProfileStore(Fetching):
         Args:
             table: The table.
             since: First moment of interest; without a zone it is UTC.
+
+        Raises:
+            QueryError: That moment has no date in UTC.
         """
         if since is not None and since.tzinfo is not None:
-            since = since.astimezone(UTC).replace(tzinfo=None)
+            try:
+                since = since.astimezone(UTC).replace(tzinfo=None)
+            except OverflowError:
+                raise QueryError(f"since is {since.isoformat()}, which no calendar has in UTC.") from None
         with storage_errors(f"read the history of {table!r}"), self._database.cursor() as cursor:
             return versions_changed(cursor, table, since)
 

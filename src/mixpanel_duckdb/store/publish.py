@@ -6,11 +6,13 @@ nothing. Readers see the old table until the transaction commits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import duckdb
 
-from .database import COLUMNS, existing, only_row, quote
+from .database import COLUMNS, create_table, existing, only_row, quote
 from .journal import FetchSpec, Journal, OpenFetch, hold, holdings_of
 from .tables import (
     DIFFERING,
@@ -28,6 +30,7 @@ from .tables import (
     keep_versions,
     losses,
     rows_of,
+    would_shrink,
 )
 
 __all__ = [
@@ -37,19 +40,18 @@ __all__ = [
     "complete_staging",
     "count_staged",
     "create_staging",
-    "drop_duplicates",
     "named_by_none",
     "one_row_each",
     "publish",
+    "without_repeated",
 ]
 
 _NAMES_AT_ONCE = 500_000
 # Bytes are told apart as they are, whatever collation the database or a column of the caller's table has.
 _ID = "encode(distinct_id)"
-# A table of so many rows is not replaced by fewer than half of them unless that is allowed.
-_WORTH_KEEPING = 1000
 LAST_SEEN = "$last_seen"
 _COLUMNS = ", ".join(COLUMNS)
+_REPEATED = "_mixpanel_repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,7 @@ def create_staging(cursor: duckdb.DuckDBPyConnection, staging: str, *, zstd: boo
     It has one column more than what it becomes: ``sent_as`` tells ids apart whose text is the same. It is NULL for an
     id that is a text, ``JSON`` for any other, and the text as it was sent where a character of it had to be replaced.
     """
-    columns = ", ".join(
-        f"{name} {kind}{' USING COMPRESSION zstd' if zstd and kind == 'JSON' else ''}" for name, kind in COLUMNS.items()
-    )
-    cursor.execute(f"CREATE TABLE {quote(staging)} ({columns}, sent_as VARCHAR)")
+    create_table(cursor, staging, {**COLUMNS, "sent_as": "VARCHAR"}, zstd=zstd)
 
 
 def complete_staging(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
@@ -124,16 +123,11 @@ def _distinct(cursor: duckdb.DuckDBPyConnection, staging: str, what: str, rows: 
     return sum(_one(cursor, f"{counted}{parts} = {part}")[0] for part in range(parts))
 
 
-def drop_duplicates(cursor: duckdb.DuckDBPyConnection, staging: str) -> None:
-    """Keep one row a profile."""
-    cursor.execute(f"DELETE FROM {quote(staging)} WHERE rowid IN ({_repeated(staging)})")
-
-
 def _leave_one_row_each(cursor: duckdb.DuckDBPyConnection, staging: str, duplicates: int) -> None:
     """Take off the rows that repeat a profile, and ``sent_as``, which nobody needs any more."""
     name, repeated = quote(staging), quote(f"{staging}_repeated")
     if duplicates:
-        cursor.execute(f"CREATE TEMP TABLE {repeated} AS {_repeated(staging)}")
+        cursor.execute(f"CREATE TEMP TABLE {repeated} AS {_repeated(name)}")
     # In this order: DuckDB 1.5 does not alter a table that it has deleted from in the same transaction.
     cursor.execute(f"ALTER TABLE {name} DROP COLUMN sent_as")
     if duplicates:
@@ -141,14 +135,32 @@ def _leave_one_row_each(cursor: duckdb.DuckDBPyConnection, staging: str, duplica
         cursor.execute(f"DROP TABLE {repeated}")
 
 
+@contextmanager
+def without_repeated(cursor: duckdb.DuckDBPyConnection, staging: str, duplicates: int) -> Iterator[str]:
+    """Give the rows that :func:`one_row_each` names, for many statements of this cursor: it looks for the others once.
+
+    Args:
+        cursor: To the database of the staging table.
+        staging: That, quoted for statements.
+        duplicates: How many rows repeat a profile.
+    """
+    if not duplicates:
+        yield staging
+        return
+    cursor.execute(f"CREATE TEMP TABLE {_REPEATED} AS {_repeated(staging)}")
+    try:
+        yield f"(SELECT {_COLUMNS} FROM {staging} WHERE rowid NOT IN (FROM temp.{_REPEATED}))"
+    finally:
+        cursor.execute(f"DROP TABLE temp.{_REPEATED}")
+
+
 def one_row_each(staging: str) -> str:
-    """Write the query for the rows that :func:`publish` would leave."""
-    return f"SELECT {_COLUMNS} FROM {quote(staging)} WHERE rowid NOT IN ({_repeated(staging)})"
+    """Write the query for the rows of a staging table, quoted for statements, that :func:`publish` would leave."""
+    return f"SELECT {_COLUMNS} FROM {staging} WHERE rowid NOT IN ({_repeated(staging)})"
 
 
-def _repeated(staging: str) -> str:
+def _repeated(name: str) -> str:
     """The query for all rows of a profile but one: the newest ``last_seen`` stays, else the one that came first."""
-    name = quote(staging)
     return f"""
         SELECT rowid FROM {name}
         WHERE {_ID} IN (SELECT {_ID} FROM {name} WHERE distinct_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)
@@ -206,7 +218,8 @@ def publish(
     journal, spec = Journal(cursor), fetch.spec
     check_target(cursor, spec.table, terms.if_exists)
     notices = named_by_none(cursor, fetch) if staged.rows else ()
-    if (many := _would_shrink(cursor, spec.table, staged, terms)) is not None:
+    there = existing(cursor, spec.table) is not None
+    if there and (many := would_shrink(cursor, quote(spec.table), staged.distinct, terms)) is not None:
         journal.closed(fetch.fetch_id, state="held", note=f"{staged.distinct:,} would replace {many:,} rows", pages=[])
         return Publication(shrinks_from=many, notices=notices)
     _leave_one_row_each(cursor, fetch.staging, staged.duplicates)
@@ -236,14 +249,6 @@ def _put_in_place(cursor: duckdb.DuckDBPyConnection, fetch: OpenFetch, terms: Te
         keep_versions(cursor, spec.table, zstd=zstd)
     cursor.execute(f"DROP TABLE IF EXISTS {DIFFERING}")
     return changes
-
-
-def _would_shrink(cursor: duckdb.DuckDBPyConnection, table: str, staged: StagedRows, terms: Terms) -> int | None:
-    """Give the rows of a table if replacing it would leave suspiciously few of them."""
-    if terms.allow_shrink or terms.if_exists != "replace" or existing(cursor, table) is None:
-        return None
-    (rows,) = _one(cursor, f"SELECT count(*) FROM {quote(table)}")
-    return rows if rows >= _WORTH_KEEPING and 2 * staged.distinct < rows else None
 
 
 def named_by_none(cursor: duckdb.DuckDBPyConnection, fetch: OpenFetch) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Literal
 import duckdb
 
 from ..errors import QueryError
-from .database import hush, quote, storage_errors
+from .database import hush, is_nested, quote, storage_errors
 
 __all__ = ["Answer", "AnswerForm", "answer"]
 
@@ -20,7 +20,6 @@ AnswerForm = Literal["text", "json"]
 _AT_ONCE = 1_000
 _LONGEST_REASON = 400
 _NUMBER = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(.*|BIGNUM")
-_NESTED = re.compile(r"(STRUCT|MAP|UNION)\(|.*\]$", re.DOTALL)
 # What DuckDB says of a query that it cannot answer, as opposed to a disk or a memory that is full.
 _OF_THE_QUERY = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError)
 
@@ -75,13 +74,14 @@ def _the_one_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     if statements[0].type != duckdb.StatementType.SELECT:
         kind = statements[0].type.name.replace("_", " ")
         raise QueryError(f"Only queries that read are answered (SELECT, FROM, WITH, SUMMARIZE, DESCRIBE), not {kind}.")
-    return statements[0].query.strip().rstrip(";")
+    # Up to its semicolon, behind which a comment may stand; DuckDB counts bytes.
+    text = sql.encode()
+    return text[: next((at for at, _ in duckdb.tokenize(sql) if text.startswith(b";", at)), None)].decode()
 
 
 def _cell(column: str, kind: str, form: AnswerForm) -> str:
-    if form == "json":
-        return f"to_json({column})::VARCHAR"
-    return f"to_json({column})::VARCHAR" if _NESTED.match(kind) else f"{column}::VARCHAR"
+    as_it_is = kind == "JSON" or (form == "text" and not is_nested(kind))  # to_json would write its numbers anew
+    return f"{column}::VARCHAR" if as_it_is else f"to_json({column})::VARCHAR"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str | None, ...]]:

@@ -9,10 +9,10 @@ import pytest
 
 import mixpanel_duckdb as md
 from mixpanel_duckdb import DatabaseLockedError, ProfileStore, QueryError, StorageError
+from mixpanel_duckdb.arguments import RESUME_MAX_AGE
 from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.store import Claim, FetchSpec, PageWrite
 from mixpanel_duckdb.store.journal import Journal
-from mixpanel_duckdb.store.journal.records import RESUME_MAX_AGE
 from store.storing import SPEC, fill, opened, page, publish, put, rows_of
 
 

@@ -8,6 +8,7 @@ from cli.command import MpFetch
 from helpers import PAGE, fetch, served, stored
 from mixpanel_duckdb.jobs import read_jobs
 from mixpanel_duckdb.simulator import Population, Simulator
+from mixpanel_duckdb.store.targets.attached import kind_of
 
 BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
 
@@ -131,6 +132,15 @@ def test_a_view_is_over_all_tables_that_were_published_and_says_whose_each_row_i
     assert found == [("7", 27), ("8", 28)]
 
 
+def test_the_view_over_all_tables_is_no_table_to_publish_into_and_that_is_said(tmp_path, other):
+    with Simulator(BEFORE) as sim:
+        fetch(sim, str(tmp_path / "work.duckdb"), into=md.Target(other, union_view="everybody"))
+        sim.clear_requests()
+        with pytest.raises(md.UnsuitableTableError, match="'everybody' of the target is a view over several published"):
+            fetch(sim, str(tmp_path / "work.duckdb"), "everybody", into=md.Target(other), if_exists="replace")
+        assert sim.requests == []
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -164,6 +174,21 @@ def test_an_extension_that_cannot_be_had_is_one_sentence_before_the_first_reques
     assert sim.requests == []
 
 
+@pytest.mark.parametrize(
+    ("name", "string"),
+    [
+        ("postgres:dbname=crm host=db", "dbname=crm host=db"),
+        ("postgres:postgresql://me@db/crm", "postgresql://me@db/crm"),
+        ("postgres://me@db/crm", "postgres://me@db/crm"),
+        ("PostgreSQL://me@db/crm", "postgresql://me@db/crm"),
+    ],
+)
+def test_a_postgresql_database_is_named_by_words_or_by_an_address(name, string):
+    target = md.Target(name)
+    statement = kind_of(target).statement(target, "x", read_only=True)
+    assert statement == f"ATTACH '{string}' AS x (TYPE postgres, READ_ONLY)"
+
+
 def test_sync_publishes_projects_into_one_place_with_one_flag(tmp_path, other, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Simulator(BEFORE, project_id="7") as one, Simulator(AFTER, project_id="8") as two:
@@ -189,8 +214,31 @@ def test_sync_publishes_projects_into_one_place_with_one_flag(tmp_path, other, m
         ({"profiles": [{"into_schema": "crm"}]}, "goes with into"),
         (
             {"profiles": [{"into": "x.duckdb", "database": "a.duckdb"}, {"into": "x.duckdb", "database": "b.duckdb"}]},
-            "both write",
+            "jobs 1 and 2 both write table 'profiles' of 'x.duckdb'",
         ),
+        (
+            {"profiles": [{"into": "x.duckdb", "database": "a.duckdb"}, {"into": "./X/../x.duckdb", "database": "b"}]},
+            "both write table 'profiles' of './X/../x.duckdb'",
+        ),
+        (
+            {"profiles": [{"database": "./x.duckdb"}, {"into": "x.duckdb", "database": "b.duckdb"}]},
+            "both write table 'profiles' of 'x.duckdb'",
+        ),
+        (
+            {"profiles": [{"into": "x.duckdb", "into_schema": "crm"}, {"into": "x.duckdb", "into_schema": "web"}]},
+            "both fetch into a table 'profiles' by way of 'mixpanel.duckdb', which two cannot do side by side",
+        ),
+        ({"profiles": [{"into": "x.duckdb"}, {}]}, "by way of 'mixpanel.duckdb'"),
+        (
+            {
+                "profiles": [
+                    {"into": "x.duckdb", "table": "crm.a", "database": "a.duckdb"},
+                    {"into": "x.duckdb", "into_schema": "CRM", "table": "A", "database": "b.duckdb"},
+                ]
+            },
+            "both write table 'A'",
+        ),
+        ({"profiles": [{"into": "x.duckdb", "table": "a.b.c"}]}, "job 1: 'a.b.c' cannot be a table of the target"),
         ({"profiles": [{"into": "postgres:dbname=x password=hush"}]}, "secret"),
         ({"profiles": [{"into": "x.duckdb", "keep_history": True}]}, "keep_history"),
         ({"profiles": [{"into": 5}]}, "attach"),
@@ -199,3 +247,16 @@ def test_sync_publishes_projects_into_one_place_with_one_flag(tmp_path, other, m
 def test_a_job_whose_target_cannot_be_is_refused(jobs, said):
     with pytest.raises(md.ConfigurationError, match=said):
         read_jobs(jobs)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        [{"into": "x.duckdb", "into_schema": "crm", "database": "a.duckdb"}, {"into": "x.duckdb", "database": "b"}],
+        [{"into": "x.duckdb", "into_schema": "crm", "database": "a.duckdb"}, {"database": "x.duckdb"}],
+        [{"into": "x.duckdb", "database": "a.duckdb"}, {"database": "x.duckdb", "into": "postgres:dbname=a"}],
+        [{"into": "postgres:dbname=a", "database": "a"}, {"into": "postgres:dbname=b", "database": "b"}],
+    ],
+)
+def test_jobs_that_write_tables_of_their_own_through_databases_of_their_own_are_not_refused(jobs):
+    assert len(read_jobs({"profiles": jobs})) == 2

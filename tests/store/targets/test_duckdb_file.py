@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import uuid
 from collections import Counter
 
 import duckdb
@@ -20,7 +21,7 @@ from mixpanel_duckdb.store.targets.common import is_in_use
 BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
 READER = """
 import duckdb, sys
-with duckdb.connect(sys.argv[1], read_only=True) as connection:
+with duckdb.connect(sys.argv[1], read_only=len(sys.argv) == 2) as connection:
     print("open", flush=True)
     for line in sys.stdin:
         print(connection.execute("SELECT count(*) FROM profiles").fetchone()[0], flush=True)
@@ -56,11 +57,11 @@ def expected_counts(before, after):
 
 
 class Reader:
-    """Another process that has a file open for reading."""
+    """Another process that has a file open for reading, or also for writing."""
 
-    def __init__(self, path):
+    def __init__(self, path, *writing):
         self._process = subprocess.Popen(
-            [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", READER, path, *writing], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout.readline() == "open\n"
 
@@ -223,6 +224,25 @@ def test_a_publish_that_failed_is_made_up_for_without_a_request(work, other):
     assert stored(other) == served(BEFORE)
 
 
+def test_what_a_target_refused_tells_of_its_duplicates_as_often_as_it_is_tried(work, other):
+    twice = Population.of([{"$distinct_id": name, "$properties": {"n": 1}} for name in ("a", "b", "c", "a")])
+    published(twice, work, md.Target(other), tolerance=1)
+    with duckdb.connect(other) as connection:
+        connection.execute("CREATE VIEW mine AS SELECT 1 AS a")  # so that no new file may take its place
+    with Simulator(twice) as sim:
+        options = {"if_exists": "replace", "allow_other": True, "tolerance": 1}
+        with Reader(other):
+            refused = fetch(sim, work, into=md.Target(other, lock_wait=0), **options)
+        done = fetch(sim, work, into=md.Target(other), **options)
+        night = fetch(sim, work, into=md.Target(other), **options)
+    assert [each.published for each in (refused, done, night)] == [False, True, True]
+    assert [each.duplicate_rows for each in (refused, done, night)] == [1, 1, 1]
+    seen = "1 id came more than once"
+    assert [each.difference for each in (refused, done)] == [seen, seen]
+    assert night.difference == f"{seen}, the same as in the last session"
+    assert stored(other).total() == 3
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no file takes the place of an open one here")
 def test_readers_of_other_processes_go_on_while_a_new_file_takes_the_place(work, other):
     published(BEFORE, work, md.Target(other))
@@ -271,6 +291,15 @@ def test_a_file_with_more_than_our_tables_is_waited_for_and_never_replaced(work,
         assert connection.execute("SELECT a, (SELECT count(*) FROM profiles) FROM mine").fetchall() == [(1, 110)]
 
 
+def test_a_file_that_another_process_writes_is_told_to_be_in_use_whatever_words_are_in_its_path(work, tmp_path):
+    folder = tmp_path / "an extension" / "extensions"
+    folder.mkdir(parents=True)
+    with Simulator(BEFORE) as sim, Reader(str(folder / "x.duckdb"), "writing"):
+        with pytest.raises(md.DatabaseLockedError, match="has the database open"):
+            fetch(sim, work, into=md.Target(str(folder / "x.duckdb"), lock_wait=0))
+        assert sim.requests == []
+
+
 @pytest.mark.parametrize("name", [":memory:", ":memory:mine", ":default:", "", "new.parquet", "old.csv", "folder"])
 def test_a_path_that_is_no_databases_is_refused_before_the_first_request_and_nothing_is_made(
     work, tmp_path, monkeypatch, name
@@ -296,11 +325,14 @@ def test_a_new_target_is_found_at_home_and_its_owners_alone(work, tmp_path, monk
     assert (tmp_path / "mine.duckdb").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_database_itself_is_no_target(work):
+@pytest.mark.parametrize("name", ["work.duckdb", "./work.duckdb", "~/work.duckdb"])
+def test_the_database_itself_is_no_target_however_its_path_is_written(work, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     with duckdb.connect(work):
         pass
-    with Simulator(BEFORE) as sim, pytest.raises(md.QueryError, match="the database itself"):
-        fetch(sim, work, into=md.Target(work))
+    with Simulator(BEFORE) as sim, pytest.raises(md.QueryError, match=f"{name}', which is the database itself"):
+        fetch(sim, work, into=md.Target(name))
     assert sim.requests == []
 
 
@@ -319,6 +351,8 @@ def test_a_target_of_no_known_kind_is_refused_before_the_first_request(work, att
         ("ducklake:postgres:sslpassword=hush-9", {}),
         ("md:base?motherduck_token=hush-9", {}),
         ("postgres:postgresql://me:hush-9@db/crm", {}),
+        ("postgres://me:hush-9@db/crm", {}),
+        ("postgresql://db/crm?user=me&password=hush-9", {}),
         ("ducklake:cat.ducklake", {"data_path": "s3://b/p?s3_secret_access_key=hush-9"}),
     ],
 )
@@ -331,17 +365,30 @@ def test_a_secret_in_a_target_is_refused_and_not_shown(attach, more):
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE SECRET (TYPE postgres, PASSWORD 'hush-hush-9', NO_SUCH 1",
-        "SET s3_secret_access_key = 'hush-hush-9' oops",
+        "CREATE SECRET (TYPE postgres, PASSWORD '{}', NO_SUCH 1",
+        "SET s3_secret_access_key = '{}' oops",
+        "ATTACH '/nowhere/host=db password={} user=me' AS db",
+        "ATTACH '/nowhere/host=db password={}' AS db",
+        "ATTACH '/nowhere/host=db password=''{} and more'' user=me' AS db",
+        "ATTACH '/nowhere/postgres://me:{}@db/crm' AS db",
+        "ATTACH '/nowhere/base?motherduck_token={}&more=1' AS db",
     ],
 )
 def test_a_setup_file_that_is_refused_shows_no_secret(work, other, tmp_path, statement):
-    setup = tmp_path / "setup.sql"
-    setup.write_text(statement)
+    setup, secret = tmp_path / "setup.sql", f"hush-{uuid.uuid4()}"  # what is hidden once stays so in this process
+    setup.write_text(statement.format(secret))
     with Simulator(BEFORE) as sim, pytest.raises(md.ConfigurationError, match="was refused") as caught:
         fetch(sim, work, into=md.Target(other, setup=setup))
-    assert "hush-hush-9" not in str(caught.value)
+    assert secret not in str(caught.value)
     assert sim.requests == []
+
+
+def test_a_target_that_cannot_be_read_any_more_is_told_without_duckdbs_error_which_may_repeat_a_secret(work, other):
+    result, _ = published(BEFORE, work, md.Target(other))
+    os.unlink(other)
+    with pytest.raises(md.StorageError, match=f"Could not read {other}") as caught:
+        result.relation()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 def test_a_setup_file_that_is_not_there_is_one_sentence(work, other):

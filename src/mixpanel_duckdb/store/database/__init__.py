@@ -32,7 +32,7 @@ from .inherited import refuse_inherited
 from .opening import Database, connecting
 from .packing import pack
 from .paths import IN_MEMORY, must_exist, path_of
-from .statements import atomic, guard_log, hush, literal, only_row, quote, storage_errors
+from .statements import atomic, guard_log, hush, is_nested, literal, only_row, quote, storage_errors
 from .tuning import Tuning
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "guard_log",
     "hush",
     "is_named",
+    "is_nested",
     "literal",
     "must_be_duckdb",
     "must_exist",

@@ -18,6 +18,7 @@ __all__ = [
     "guard_log",
     "heeding_interrupts",
     "hush",
+    "is_nested",
     "is_open_otherwise",
     "literal",
     "only_row",
@@ -39,6 +40,16 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """Quote a string constant, for statements that take no parameters."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def is_nested(kind: str) -> bool:
+    """Whether values of a type are written by DuckDB in a notation of its own.
+
+    Example:
+        >>> is_nested("STRUCT(a INTEGER)"), is_nested("INTEGER[]"), is_nested("JSON")
+        (True, True, False)
+    """
+    return kind.startswith(("STRUCT(", "MAP(", "UNION(")) or kind.endswith("]")
 
 
 def hush(connection: duckdb.DuckDBPyConnection) -> None:

@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from ...arguments import RESUME_MAX_AGE
 from ...errors import QueryError
 from .ownership import Claim
 
-__all__ = ["RESUME_MAX_AGE", "FetchRecord", "FetchSpec", "OddRows", "OpenFetch", "Unfinished", "the_unfinished"]
-
-# Seconds since its last committed page after which a session is not trusted any more, unless the caller says so.
-RESUME_MAX_AGE = 21_600.0
+__all__ = ["FetchRecord", "FetchSpec", "OddRows", "OpenFetch", "Unfinished", "the_unfinished"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ when a fetch is published, what it changes. Called by ``publish`` and ``fetching
 """
 
 from .changes import DIFFERING, Changes, can_be_compared, count_changes, find_changes, rows_of
-from .guards import check_target, losses
+from .guards import check_target, losses, would_shrink
 from .holding import check_holding, is_covered
 from .marker import PREFIX, Marker, holdings_by_comment
 from .terms import Allowed, IfExists, Terms
@@ -50,4 +50,5 @@ __all__ = [
     "losses",
     "rows_of",
     "versions_changed",
+    "would_shrink",
 ]

@@ -13,12 +13,14 @@ import duckdb
 
 from ...errors import TableExistsError, UnsuitableTableError
 from ..database import COLUMNS, EVENT_COLUMNS, columns_of, existing, is_named, only_row
-from .terms import IfExists
+from .terms import IfExists, Terms
 from .versions import VERSION_COLUMNS
 
-__all__ = ["check_target", "losses"]
+__all__ = ["check_target", "losses", "would_shrink"]
 
 _KEY = ["distinct_id"]
+# A table of so many rows is not replaced by fewer than half of them unless that is allowed.
+_WORTH_KEEPING = 1000
 _MOST_NAMES = 8
 _HERE = "database_name = current_database() AND schema_name = current_schema()"
 
@@ -151,3 +153,18 @@ def _some(parts: Iterable[str]) -> str:
     names = list(parts)
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def would_shrink(cursor: duckdb.DuckDBPyConnection, table: str, rows: int, terms: Terms) -> int | None:
+    """Give the rows of a table if replacing it would leave suspiciously few of them.
+
+    Args:
+        cursor: Where it is.
+        table: The table, quoted for statements.
+        rows: How many it would have.
+        terms: What may happen to it.
+    """
+    if terms.allow_shrink or terms.merging:
+        return None
+    row = only_row(cursor, f"SELECT count(*) FROM {table}")
+    return row[0] if row and row[0] >= _WORTH_KEEPING and 2 * rows < row[0] else None

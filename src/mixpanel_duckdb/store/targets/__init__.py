@@ -24,14 +24,14 @@ from ..._lazy import lazily
 from .target import Target, check_target, refuse_secret
 
 if TYPE_CHECKING:
-    from .attached import reaching
+    from .attached import in_our_words, reaching
     from .days import PublishedDays, StagedDays, check_days_into, publish_days_into
     from .publishing import Published, check_into, publish_into, reader_of
 else:  # engines are known to those only who publish into one
     __getattr__ = lazily(
         __name__,
         {
-            ".attached": "reaching",
+            ".attached": "in_our_words reaching",
             ".days": "PublishedDays StagedDays check_days_into publish_days_into",
             ".publishing": "Published check_into publish_into reader_of",
         },
@@ -45,6 +45,7 @@ __all__ = [
     "check_days_into",
     "check_into",
     "check_target",
+    "in_our_words",
     "publish_days_into",
     "publish_into",
     "reaching",

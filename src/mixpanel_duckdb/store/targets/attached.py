@@ -9,31 +9,42 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
-from ...errors import ConfigurationError, UnsuitableTableError
+from ...errors import ConfigurationError, StorageError, UnsuitableTableError
 from ...process import ProcessLock
 from ...text import Secrets
-from ..database import only_row, quote
+from ..database import only_row, quote, storage_errors
 from .common import ALIAS, Attached
 from .duckdb_file import DuckDBFile
 from .ducklake import DuckLake
 from .kind import Kind, Place
 from .postgres import Postgres
-from .target import Target
+from .target import SCHEME, Target
 
-__all__ = ["Attachment", "attached", "kind_of", "prepared", "reaching", "set_up"]
+__all__ = ["Attachment", "attached", "in_our_words", "kind_of", "prepared", "reaching", "set_up"]
 
-_KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
-_SECRET = re.compile(
-    r"(?i)(?:password|passwd|secret|token|key|key_id|credentials?|connection_string)['\"]?\s*[=:,]?\s*'((?:[^']|'')*)'"
+_Outcome = TypeVar("_Outcome")
+
+_KINDS: dict[str, type[Kind]] = {"ducklake": DuckLake, "postgres": Postgres, "postgresql": Postgres}
+# Secrets of a setup file: quoted by SQL; in a connection string, quoted, whole, or up to what may end it; in a URL.
+_NAMED = r"(?i)(?:password|passwd|pwd|token|secret|access_key|key_id)\s*=\s*"
+_SECRETS = (
+    r"(?i)(?:password|passwd|secret|token|key|key_id|credentials?|connection_string)['\"]?\s*[=:,]?\s*'((?:[^']|'')*)'",
+    rf"{_NAMED}''(.+?)''",
+    rf"{_NAMED}([^\s']+)",
+    rf"{_NAMED}([^\s'\";,&)]+)",
+    r"(?i)[a-z][a-z0-9+.-]*://[^/@\s:']*:([^@\s']+)@",
 )
+# In DuckDB's own words, not in a path, which it puts in quotes.
+_OF_AN_EXTENSION = re.compile(r"(?i)(?<![\w/\\.-])extension(?![\w/\\-])|\.duckdb_extension\b")
+_QUOTED = re.compile(r'"[^"]*"')
 _WITHOUT_EXTENSION = (duckdb.IOException, duckdb.HTTPException, duckdb.InvalidInputException, duckdb.CatalogException)
 _hidden = Secrets()
 _TURNS = ProcessLock()
@@ -69,7 +80,7 @@ def kind_of(target: Target) -> Kind:
     """
     if target.connection is not None:
         return _kind_of_catalog(target.connection, target.name)
-    found = _SCHEME.match(target.name)
+    found = SCHEME.match(target.name)
     if found is None:
         return DuckDBFile()
     if (kind := _KINDS.get(found[1].lower())) is None:
@@ -114,6 +125,27 @@ def attached(cursor: duckdb.DuckDBPyConnection, target: Target, *, writing: bool
         yield Attachment(cursor, kind, alias, said)
 
 
+def in_our_words(doing: str, work: Callable[[], _Outcome]) -> _Outcome:
+    """Do something with a target; if DuckDB refuses it, raise that in our words, and without DuckDB's error behind it.
+
+    That one may repeat a password: it would be shown in a traceback.
+
+    Args:
+        doing: What is done, as in "could not <doing>".
+        work: Does it.
+
+    Raises:
+        StorageError: DuckDB refuses.
+    """
+    try:
+        with storage_errors(doing):
+            return work()
+    except StorageError as error:
+        refusal = error
+    refusal.__cause__ = refusal.__context__ = None
+    raise refusal
+
+
 @contextmanager
 def reaching(cursor: duckdb.DuckDBPyConnection, place: str, setup: _File | None) -> Iterator[None]:
     """Surround a moment in which files of object storage are written."""
@@ -134,7 +166,7 @@ def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigurationError(f"The setup file {os.fspath(setup)!r} cannot be read: {reason}.") from None
-    _hidden.hide(*(word.replace("''", "'") for word in _SECRET.findall(text)))
+    _hidden.hide(*(word.replace("''", "'") for secret in _SECRETS for word in re.findall(secret, text)))
     try:
         cursor.execute(text)
     except duckdb.Error as error:
@@ -147,7 +179,7 @@ def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
 
 @contextmanager
 def prepared(
-    cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Iterable[str]
+    cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Sequence[str]
 ) -> Iterator[None]:
     """Surround a moment: secrets that were made for it go again, and a missing extension is one sentence."""
     with _TURNS.lock:
@@ -157,7 +189,7 @@ def prepared(
             set_up(cursor, setup)
             yield
         except _WITHOUT_EXTENSION as error:
-            if "extension" not in str(error).lower():
+            if not extensions or not _OF_AN_EXTENSION.search(_QUOTED.sub("", str(error))):
                 raise
             said = str(error).split("\n", 1)[0]
             raise ConfigurationError(

@@ -39,7 +39,8 @@ class Postgres(Attached):
 
     def statement(self, target: Target, alias: str, *, read_only: bool) -> str:
         """Write the statement that attaches a target."""
-        text = target.name.split(":", 1)[1]
+        scheme, _, rest = target.name.partition(":")
+        text = f"{scheme.lower()}:{rest}" if rest.startswith("//") else rest
         return f"ATTACH {literal(text)} AS {alias} (TYPE postgres{', READ_ONLY' if read_only else ''})"
 
     def lock(self, cursor: duckdb.DuckDBPyConnection, place: Place, seconds: float) -> None:
@@ -55,10 +56,13 @@ class Postgres(Attached):
         return any(words in str(error) for words in _CONFLICTS)
 
     def columns(self, cursor: duckdb.DuckDBPyConnection, place: Place) -> dict[str, str]:
-        """Give them as the server has them now, which tells tables from views, unlike DuckDB of what is attached."""
+        """Give them as the server has them now, which tells tables from views, unlike DuckDB of what is attached.
+
+        ``jsonb`` is no JSON here: it does not keep a text as it came, and nearly all rows would differ each time.
+        """
         text = (
-            "SELECT attname::text, CASE WHEN relkind NOT IN ('r', 'p') THEN 'view' WHEN atttypid IN ('json'::regtype, "
-            "'jsonb'::regtype) THEN 'JSON' WHEN atttypid IN ('text'::regtype, 'varchar'::regtype) THEN 'VARCHAR' WHEN "
+            "SELECT attname::text, CASE WHEN relkind NOT IN ('r', 'p') THEN 'view' WHEN atttypid = 'json'::regtype "
+            "THEN 'JSON' WHEN atttypid IN ('text'::regtype, 'varchar'::regtype) THEN 'VARCHAR' WHEN "
             "atttypid = 'timestamp'::regtype THEN 'TIMESTAMP' ELSE atttypid::regtype::text END FROM pg_attribute JOIN "
             f"pg_class ON pg_class.oid = attrelid WHERE attrelid = to_regclass({literal(_name(place))}) "
             "AND attnum > 0 AND NOT attisdropped ORDER BY attnum ASC"

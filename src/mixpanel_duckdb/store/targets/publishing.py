@@ -16,15 +16,26 @@ from typing import TypeVar
 import duckdb
 
 from ...errors import QueryError, TableExistsError, UnsuitableTableError
-from ..database import COLUMNS, Tuning, atomic, only_row, quote, storage_errors
+from ..database import COLUMNS, Tuning, atomic, only_row, quote
 from ..journal import HOLDINGS, FetchSpec, OpenFetch, forget_holdings, holdings_of
-from ..tables import DIFFERING, Changes, Marker, Terms, check_holding, count_changes, find_changes, is_covered
-from .attached import Attachment, attached, kind_of, prepared, set_up
+from ..tables import (
+    DIFFERING,
+    PREFIX,
+    Changes,
+    Marker,
+    Terms,
+    check_holding,
+    count_changes,
+    find_changes,
+    is_covered,
+    would_shrink,
+)
+from .attached import Attachment, attached, in_our_words, kind_of, prepared, set_up
 from .common import told_of_replaced
 from .kind import Kind, Place
 from .staged import are_one, within_reach
 from .target import Target
-from .union_view import check_view, make_view
+from .union_view import VIEW_PREFIX, check_view, make_view
 
 __all__ = [
     "Published",
@@ -41,7 +52,6 @@ _Outcome = TypeVar("_Outcome")
 _COLUMNS = ", ".join(COLUMNS)
 # What DuckDB calls a column of this kind in an engine that has no such type.
 _ALSO = {"properties": {"JSON", "VARCHAR"}}
-_WORTH_KEEPING = 1000
 # Transactions that are begun before a publish that others keep conflicting with is left to the next run.
 _TRIES = 8
 # Of DuckDB. A lake's writer and its reader hold a row group of 122,880 rows: with profiles of 1 KB, the first has to
@@ -114,7 +124,7 @@ def publish_into(
         target: Where to publish.
         fetch: Complete.
         terms: What may happen to an existing table.
-        staging: Its staging table, for statements.
+        staging: Its staging table, or a query in brackets, for statements.
         tuning: Of the database.
     """
     with attached(cursor, target, writing=True) as site, within_reach(cursor, site.cursor, staging) as rows:
@@ -140,19 +150,18 @@ def again_and_again(site: Attachment, work: Callable[[], _Outcome]) -> _Outcome:
 
 def reader_of(target: Target) -> Callable[[], duckdb.DuckDBPyConnection]:
     """Give a way to connect to a target, for reading what was published."""
-    return partial(_connect, target)
+    return partial(in_our_words, f"read {target.name}", partial(_connect, target))
 
 
 def _connect(target: Target) -> duckdb.DuckDBPyConnection:
     kind = kind_of(target)
-    with storage_errors(f"read {target.name}"):
-        if target.connection is not None:
-            cursor, catalog = target.connection.cursor(), quote(target.name)
-        else:
-            cursor, catalog = duckdb.connect(), "target"
-            set_up(cursor, target.setup)
-            cursor.execute(kind.statement(target, catalog, read_only=True))
-        cursor.execute(f"USE {catalog}.{quote(target.schema or kind.schema)}")
+    if target.connection is not None:
+        cursor, catalog = target.connection.cursor(), quote(target.name)
+    else:
+        cursor, catalog = duckdb.connect(), "target"
+        set_up(cursor, target.setup)
+        cursor.execute(kind.statement(target, catalog, read_only=True))
+    cursor.execute(f"USE {catalog}.{quote(target.schema or kind.schema)}")
     return cursor
 
 
@@ -188,10 +197,7 @@ def _check(
         raise TableExistsError(spec.table)
     named = f"{spec.table!r} of the target"
     if comment and marker is None:
-        raise UnsuitableTableError(
-            f"{named} has a comment that is not this package's, which would be lost: it marks what was published. "
-            "Remove it, or choose another table."
-        )
+        raise UnsuitableTableError(f"{named} {_what_else(comment)}")
     if list(columns) != list(COLUMNS) or any(
         kind_ not in _ALSO.get(name, {COLUMNS[name]}) for name, kind_ in columns.items()
     ):
@@ -206,6 +212,18 @@ def _journal(cursor: duckdb.DuckDBPyConnection, kind: Kind, place: Place) -> str
     """Find where a database that is fetched into directly, too, notes what its tables hold."""
     journal = replace(place, table=HOLDINGS)
     return journal.sql if kind.columns(cursor, journal) else None
+
+
+def _what_else(comment: str) -> str:
+    """Say of a table whose comment is not that of published profiles what it is."""
+    if comment.startswith(VIEW_PREFIX):
+        return "is a view over several published tables; choose another table."
+    if comment.startswith(PREFIX):
+        return "holds something else than profiles that this package has published, events for one; choose another."
+    return (
+        "has a comment that is not this package's, which would be lost: it marks what was published. Remove it, or "
+        "choose another table."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +261,7 @@ class _Publish:
         if marker and (marker.fetch_id, marker.staging) == (fetch.fetch_id, fetch.staging):
             return Published(marker.changes)
         notice = _check(cursor, kind, place, fetch.spec, terms, fetch.fetch_id)
-        if (many := self._would_shrink()) is not None:
+        if (many := would_shrink(cursor, place.sql, _count(cursor, self.staging), terms)) is not None:
             return Published(shrinks_from=many)
         incoming = kind.incoming(self.staging)
         find_changes(cursor, place.sql, f"({incoming})", merging=terms.merging, between=self.tuning.give_memory_back)
@@ -264,12 +282,6 @@ class _Publish:
         if self.site.notice:
             notices += (self.site.notice,)
         return Published(changes, None, replaced, notices)
-
-    def _would_shrink(self) -> int | None:
-        if self.terms.allow_shrink or self.terms.merging:
-            return None
-        rows = _count(self.site.cursor, self.place.sql)
-        return rows if rows >= _WORTH_KEEPING and 2 * _count(self.site.cursor, self.staging) < rows else None
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, rows: str) -> int:

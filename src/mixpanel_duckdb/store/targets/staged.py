@@ -27,7 +27,7 @@ def within_reach(
     Args:
         cursor: To the database of the staging table.
         other: Where they are to be read.
-        staging: The staging table, for statements here.
+        staging: The staging table, or a query in brackets, for statements here.
         columns: Its columns, with their types.
     """
     if cursor is other or are_one(cursor, other):

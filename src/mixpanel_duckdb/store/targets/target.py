@@ -12,10 +12,12 @@ import duckdb
 
 from ...arguments import refusal
 from ...errors import FetchStopped, QueryError
-from ..database import folded
+from ..database import folded, path_of
 
-__all__ = ["Target", "check_target", "refuse_secret"]
+__all__ = ["SCHEME", "Target", "check_target", "refuse_secret"]
 
+# How a name begins that is no path; not the letter of a drive.
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
 # Names behind which a secret stands, in the connection strings of the engines that can be attached.
 _SECRET = re.compile(
     r"(?i)\b(password|passwd|pwd|sslpassword|\w*token|\w*secret\w*|secret_access_key|access_key\w*|key_id)\s*=\s*\S"
@@ -117,6 +119,11 @@ class Target:
     def name(self) -> str:
         """What to call it: what is attached, or the name of the catalog."""
         return self.attach or self.catalog or ""
+
+    @property
+    def file(self) -> str | None:
+        """The path of a DuckDB file, with the user's home for a leading ``~``; ``None`` if it is something else."""
+        return None if self.attach is None or SCHEME.match(self.attach) else path_of(self.attach)
 
     @property
     def identity(self) -> str:
