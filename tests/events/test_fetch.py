@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from events.exporting import client_for, counted, exporting
 from helpers import threads_named
 from mixpanel_duckdb.cli.text import fetch_text
 from mixpanel_duckdb.simulator import EventFault, EventPopulation
+from mixpanel_duckdb.store import EventPiece, FetchSpec
 
 FIRST, LAST = "2026-01-01", "2026-01-09"
 POPULATION = EventPopulation(FIRST, LAST, 120, odd=3)
@@ -30,6 +32,13 @@ def stored(database, table="events"):
     with duckdb.connect(database) as connection:
         rows = connection.execute(f"SELECT event, properties FROM {table}").fetchall()
     return counted({"event": event, "properties": json.loads(text)} for event, text in rows)
+
+
+def lines(*events):
+    """Lines of an export, from times and names."""
+    for time, name in events:
+        properties = {"time": time, "distinct_id": "a", "$insert_id": name}
+        yield json.dumps({"event": name, "properties": properties}).encode() + b"\n"
 
 
 def asked_for(sim):
@@ -223,6 +232,22 @@ def test_events_at_other_times_than_were_asked_for_are_kept_counted_and_replaced
         population.change("2026-01-01", lambda lines: lines[:1])
         fetched(sim, database, "2026-01-01", "2026-01-02", refetch=True)
     assert stored(database) == counted(population.events("2026-01-01", "2026-01-02"))
+
+
+def test_streams_into_a_table_with_strays_are_written_one_after_the_other_however_early_the_next_one_comes(database):
+    days = [date(2026, 1, 1), date(2026, 1, 2)]
+    noon = 1767268800000
+    sent = [[(noon, "one"), (noon + 86_400_000, "stray")], [(noon + 86_400_000, "two")]]
+    spec = FetchSpec("events", "{}", "1", "https://data.mixpanel.com")
+    with md.ProfileStore(database) as store, closing(store.events()) as events, events.fetching(spec):
+        for _ in range(3):
+            with events.writer(spec) as sink:
+                pieces = [
+                    EventPiece(number, day, day, b"".join(each), ends=True)
+                    for number, (day, each) in enumerate(zip(days, (lines(*each) for each in sent), strict=True))
+                ]
+                sink.commit([sink.stage([piece]) for piece in pieces])  # all are staged before the first is committed
+    assert sorted(json.loads(text)["event"] for text in stored(database).elements()) == ["one", "stray", "two"]
 
 
 @pytest.mark.parametrize("form", [{"time": "float"}, {"time": "text"}, {"honours_ms": False}])

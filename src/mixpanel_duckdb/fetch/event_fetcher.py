@@ -210,7 +210,7 @@ class _Run:
         plan = EventPlan(todo, size=size, rate=rate_of(self._known.values()))
         self._client.event_reader.limiter.remember(self._events.asked(spec.project_id, spec.host))
         sink = self._events.writer(spec)
-        workers = 1 if self._events.has_strays(spec.table) else min(self._telling.workers, len(todo))
+        workers = 1 if sink.one_by_one else min(self._telling.workers, len(todo))
         download = EventDownload(self._client, self._query, plan, self._control, sink, workers)
         try:
             with download:

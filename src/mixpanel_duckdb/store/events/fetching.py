@@ -192,7 +192,8 @@ class EventFetching:
 
     def writer(self, spec: FetchSpec) -> EventIngest:
         """Give the object that stores streams, for the writer's thread."""
-        return EventIngest(self._database, spec)
+        # Two transactions would take away the same stray: as one of its own day, and as one that came with another.
+        return EventIngest(self._database, spec, one_by_one=self.has_strays(spec.table))
 
     def asked(self, project_id: str, host: str) -> list[datetime]:
         """Give the moment, in UTC, of each request for raw events of the last hour that this database knows of."""

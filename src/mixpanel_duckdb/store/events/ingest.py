@@ -71,9 +71,14 @@ class EventIngest:
     Args:
         database: Where to write.
         spec: What is fetched, and into which table.
+        one_by_one: Whether a stream is begun only when the one before has ended.
+
+    Attributes:
+        one_by_one: Likewise; whoever hands streams over must not mix them then.
     """
 
-    def __init__(self, database: Database, spec: FetchSpec) -> None:
+    def __init__(self, database: Database, spec: FetchSpec, *, one_by_one: bool = False) -> None:
+        self.one_by_one: bool = one_by_one
         self._database = database
         self._spec = spec
         self._table = quote(spec.table)
@@ -112,9 +117,9 @@ class EventIngest:
         if stream is None:
             others = list(self._streams.values())  # the writer takes some out meanwhile
             # Days that are asked for again: behind the writer, who may still have to roll back what came before.
-            again = any(each.first <= piece.last and piece.first <= each.last for each in others)
+            behind = self.one_by_one or any(each.first <= piece.last and piece.first <= each.last for each in others)
             here = sum(each.staged for each in others)
-            stream = _Stream(piece.first, piece.last, staged=not again and 3 * here < len(others))
+            stream = _Stream(piece.first, piece.last, staged=not behind and 3 * here < len(others))
             self._streams[piece.stream] = stream
         if piece.text and stream.problem is None:
             text, lines = _lines(piece.text)
