@@ -16,9 +16,11 @@ from helpers import threads_named
 from mixpanel_duckdb.cli.text import fetch_text
 from mixpanel_duckdb.simulator import EventFault, EventPopulation
 from mixpanel_duckdb.store import EventPiece, FetchSpec
+from mixpanel_duckdb.store.events.strays import take_strays
 
 FIRST, LAST = "2026-01-01", "2026-01-09"
 POPULATION = EventPopulation(FIRST, LAST, 120, odd=3)
+NOON, DAY_MS = 1767268800000, 86_400_000  # of the first day, in milliseconds
 
 
 def fetched(sim, database, first=FIRST, last=LAST, *, workers=3, **options):
@@ -38,7 +40,7 @@ def lines(*events):
     """Lines of an export, from times and names."""
     for time, name in events:
         properties = {"time": time, "distinct_id": "a", "$insert_id": name}
-        yield json.dumps({"event": name, "properties": properties}).encode() + b"\n"
+        yield json.dumps({"event": name, "properties": properties}).encode()
 
 
 def asked_for(sim):
@@ -236,18 +238,79 @@ def test_events_at_other_times_than_were_asked_for_are_kept_counted_and_replaced
 
 def test_streams_into_a_table_with_strays_are_written_one_after_the_other_however_early_the_next_one_comes(database):
     days = [date(2026, 1, 1), date(2026, 1, 2)]
-    noon = 1767268800000
-    sent = [[(noon, "one"), (noon + 86_400_000, "stray")], [(noon + 86_400_000, "two")]]
+    sent = [[(NOON, "one"), (NOON + DAY_MS, "stray")], [(NOON + DAY_MS, "two")]]
     spec = FetchSpec("events", "{}", "1", "https://data.mixpanel.com")
     with md.ProfileStore(database) as store, closing(store.events()) as events, events.fetching(spec):
         for _ in range(3):
             with events.writer(spec) as sink:
                 pieces = [
-                    EventPiece(number, day, day, b"".join(each), ends=True)
+                    EventPiece(number, day, day, b"\n".join(each), ends=True)
                     for number, (day, each) in enumerate(zip(days, (lines(*each) for each in sent), strict=True))
                 ]
                 sink.commit([sink.stage([piece]) for piece in pieces])  # all are staged before the first is committed
     assert sorted(json.loads(text)["event"] for text in stored(database).elements()) == ["one", "stray", "two"]
+
+
+def uneven(*, nights, timeless):
+    """Days of which each has an event whose time is in the first hour of the next, or one of which has one without."""
+    days = {f"2026-01-0{number}": [(NOON + (number - 1) * DAY_MS, f"noon {number}")] for number in range(1, 5)}
+    for day in days.values():
+        day.extend([(at + 13 * 3_600_000, name.replace("noon", "night")) for at, name in day if nights])
+    days["2026-01-03"].extend([(None, "timeless")] if timeless else [])
+    return EventPopulation.raw({day: list(lines(*events)) for day, events in days.items()})
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+@pytest.mark.parametrize("odd", [{"nights": True, "timeless": False}, {"nights": False, "timeless": True}], ids=str)
+def test_where_dates_and_times_disagree_no_event_is_lost_or_doubled_whichever_days_are_fetched_again(
+    database, size, odd
+):
+    population = uneven(**odd)
+    everything = counted(population.events("2026-01-01", "2026-01-04"))
+    with exporting(population) as sim:
+        result = fetched(sim, database, "2026-01-01", "2026-01-04", days_per_request=size)
+        assert (result.total_rows, stored(database)) == (sum(everything.values()), everything)
+        for first, last in [(3, 4), (1, 1), (4, 4), (2, 3), (1, 4)]:
+            result = fetched(sim, database, f"2026-01-0{first}", f"2026-01-0{last}", refetch=True)
+            assert (stored(database), result.is_complete) == (everything, True)
+            assert result.stored_days >= 1 + last - first
+            if result.stored_days > 1 + last - first:
+                assert any("will be fetched again with them" in text for text in result.notices)
+
+
+def test_days_that_must_be_fetched_with_others_and_did_not_come_are_fetched_by_the_next_run_whatever_it_asks_for(
+    database,
+):
+    population = uneven(nights=True, timeless=True)
+    everything = counted(population.events("2026-01-01", "2026-01-04"))
+    with exporting(population) as sim:
+        fetched(sim, database, "2026-01-01", "2026-01-04", days_per_request=4)
+        sim.events.faults.add(EventFault("text", day="2026-01-03", times=None))
+        half = fetched(sim, database, "2026-01-01", "2026-01-01", refetch=True, days_per_request=1)
+        assert half.failed_date_ranges == (("2026-01-03", "2026-01-03"),)
+        sim.events.faults.clear()
+        sim.clear_requests()
+        assert fetched(sim, database, "2026-01-02", "2026-01-02", refresh_days=0).is_complete
+        assert asked_for(sim) == [("2026-01-03", "2026-01-03")]
+    assert stored(database) == everything
+
+
+def test_no_other_row_is_looked_at_for_the_strays_of_days_that_have_none(database):
+    said = []
+
+    class Recorded:
+        def execute(self, sql, values=()):
+            said.append(sql)
+            return connection.execute(sql, values)
+
+    with exporting(uneven(nights=True, timeless=False)) as sim:
+        fetched(sim, database, "2026-01-04", "2026-01-04")
+    with duckdb.connect(database) as connection:
+        take_strays(Recorded(), "events", [date(2026, 1, 2)])
+        assert not any('"events"' in sql for sql in said)
+        take_strays(Recorded(), "events", [date(2026, 1, 4)])
+        assert connection.execute("SELECT event FROM events").fetchall() == [("noon 4",)]
+    assert sum('"events" WHERE time BETWEEN' in sql for sql in said) == 1
 
 
 @pytest.mark.parametrize("form", [{"time": "float"}, {"time": "text"}, {"honours_ms": False}])

@@ -30,6 +30,7 @@ from .history import write_history
 from .ingest import EventIngest
 from .pieces import OddEvents
 from .schema import DAYS, LAST_RUNS, ODD, REQUESTS, RUNS, STRAYS, ensure_journal, ensure_table
+from .strays import fetched_together, has_strays
 from .zone import clock_offset
 
 __all__ = ["DayRecord", "EventFetching"]
@@ -188,7 +189,12 @@ class EventFetching:
     def has_strays(self, table: str) -> bool:
         """Whether events came with other days than those of their times: replacing one day may touch another then."""
         with storage_errors("read the journal"):
-            return only_row(self._cursor, f"SELECT 1 FROM {STRAYS} WHERE table_name = ? LIMIT 1", [table]) is not None
+            return has_strays(self._cursor, table)
+
+    def fetched_together(self, table: str, days: Sequence[date]) -> list[date]:
+        """Give the days that must be fetched with some others, whichever are asked for; see ``strays``."""
+        with storage_errors("read the journal"):
+            return fetched_together(self._cursor, table, days)
 
     def writer(self, spec: FetchSpec) -> EventIngest:
         """Give the object that stores streams, for the writer's thread."""

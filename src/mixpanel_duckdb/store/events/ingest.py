@@ -16,6 +16,7 @@ from typing import Any, Self
 import duckdb
 
 from ...engage import MAX_NESTING, flatten, mend
+from ...events import DayRange
 from ...http import utc_now
 from ..database import Database, guard_log, literal, quote, storage_errors
 from ..journal import FetchSpec
@@ -24,6 +25,7 @@ from .schema import DAYS, STRAYS
 from .schema import ODD as COUNTED
 from .spool import Spool
 from .sql import ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_of
+from .strays import put_strays, take_strays
 
 __all__ = ["EventIngest"]
 
@@ -145,35 +147,16 @@ class EventIngest:
 
     def _begin(self, stream: _Stream) -> None:
         """Open a transaction, and take away what it replaces."""
-        table, bounds = self._spec.table, stream.bounds
-        stream.cursor, days = self._database.cursor(), [table, stream.first, stream.last]
-        stream.cursor.execute("BEGIN")
-        if stream.run(f"SELECT 1 FROM {STRAYS} WHERE table_name = ? LIMIT 1", [table]):
-            self._take_strays(stream)
-        elif not stream.run(f"SELECT 1 FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ? LIMIT 1", days):
+        table, days = self._spec.table, [self._spec.table, stream.first, stream.last]
+        cursor = stream.cursor = self._database.cursor()
+        cursor.execute("BEGIN")
+        if not stream.run(f"SELECT 1 FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ? LIMIT 1", days):
             return
-        stream.run(f"DELETE FROM {self._table} WHERE time >= ? AND time < ?", bounds)
-        stream.run(
-            f"INSERT INTO {self._table} SELECT * EXCLUDE (table_name, day) FROM {STRAYS} "
-            "WHERE table_name = ? AND time >= ? AND time < ?", [table, *bounds],
-        )  # fmt: skip
+        if self.one_by_one:
+            take_strays(cursor, table, list(DayRange(stream.first, stream.last)))
+        stream.run(f"DELETE FROM {self._table} WHERE time >= ? AND time < ?", stream.bounds)
+        put_strays(cursor, table, "time >= ? AND time < ?", stream.bounds)
         stream.run(f"DELETE FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
-
-    def _take_strays(self, stream: _Stream) -> None:
-        """Take away the rows that came with these days and are of others by their times: as many of each as came."""
-        days = [self._spec.table, stream.first, stream.last]
-        stream.run(
-            f"""
-            DELETE FROM {self._table} WHERE rowid IN (
-                SELECT t.rowid FROM (
-                    SELECT rowid, hash(event, time, distinct_id, insert_id, properties) AS h,
-                           row_number() OVER (PARTITION BY h ORDER BY rowid ASC) AS n FROM {self._table}) t
-                JOIN (SELECT hash(event, time, distinct_id, insert_id, properties) AS h, count(*) AS n FROM {STRAYS}
-                      WHERE table_name = ? AND day BETWEEN ? AND ? GROUP BY ALL) s ON t.h = s.h AND t.n <= s.n)
-            """,
-            days,
-        )
-        stream.run(f"DELETE FROM {STRAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
 
     def _insert(self, stream: _Stream, piece: EventPiece) -> None:
         """Insert the events of a piece; of one that has other lines, too, nothing counts, and nothing that follows."""
@@ -212,9 +195,9 @@ class EventIngest:
             )
         if within < lines:
             ((outside,),) = stream.run(
-                f"INSERT INTO {STRAYS} SELECT $table, CASE WHEN time >= $end THEN $last::DATE ELSE $first::DATE END, * "
-                f"FROM ({rows}) WHERE time IS NULL OR time < $first OR time >= $end",
-                given | {"table": self._spec.table, "last": stream.last},
+                f"INSERT INTO {STRAYS} SELECT $table, $first::DATE, * FROM ({rows}) "
+                "WHERE time IS NULL OR time < $first OR time >= $end",
+                given | {"table": self._spec.table},
             )
         stream.odd.outside += outside
         return int(within + outside)
@@ -233,11 +216,9 @@ class EventIngest:
     def _end(self, stream: _Stream) -> None:
         """Write the journal and commit."""
         spec = self._spec
+        assert stream.cursor is not None  # noqa: S101 - begun by whoever inserts
         if stream.odd.outside:
-            stream.run(
-                f"INSERT INTO {self._table} SELECT * EXCLUDE (table_name, day) FROM {STRAYS} "
-                "WHERE table_name = ? AND day BETWEEN ? AND ?", [spec.table, stream.first, stream.last],
-            )  # fmt: skip
+            put_strays(stream.cursor, spec.table, "day = ?", [stream.first])
         stream.odd.duplicates = self._duplicates(stream)
         counts = ", ".join(f"CASE WHEN d = $5 THEN ${number} ELSE 0 END" for number in range(8, 8 + len(COUNTED)))
         stream.run(
@@ -260,7 +241,6 @@ class EventIngest:
             ],
         )
         stream.run("COMMIT", [])
-        assert stream.cursor is not None  # noqa: S101 - begun above
         guard_log(stream.cursor)
 
     def _duplicates(self, stream: _Stream) -> int:
