@@ -416,6 +416,37 @@ def test_a_table_or_view_of_something_else_is_refused(database):
         assert not sim.requests
 
 
+def test_rows_that_no_fetch_into_the_database_has_brought_are_refused_before_the_first_request(database, tmp_path):
+    place = str(tmp_path / "shared.duckdb")
+    with exporting(POPULATION) as sim:
+        fetched(sim, database, into=md.Target(place))
+        sim.clear_requests()
+        with pytest.raises(md.UnsuitableTableError, match="no fetch into this database has brought"):
+            fetched(sim, place)
+        assert not sim.requests
+        with duckdb.connect(place) as connection:
+            connection.execute("DELETE FROM events")
+        assert fetched(sim, place).is_complete
+    assert stored(place) == stored(database) == counted(POPULATION.events(FIRST, LAST))
+
+
+def test_a_view_in_the_place_of_the_one_without_doubles_is_refused_unless_it_leaves_them_out(database):
+    with exporting(POPULATION) as sim:
+        fetched(sim, database, last=FIRST)
+        sim.clear_requests()
+        with duckdb.connect(database) as connection:
+            connection.execute("CREATE OR REPLACE VIEW events_unique AS SELECT DISTINCT event FROM events")
+        with pytest.raises(md.UnsuitableTableError, match="'events_unique' is there"):
+            fetched(sim, database)
+        assert not sim.requests
+        with duckdb.connect(database) as connection:  # the newest of each, and not the first
+            connection.execute(
+                "CREATE OR REPLACE VIEW EVENTS_unique AS FROM main.events QUALIFY row_number() OVER "
+                '(PARTITION BY "event", distinct_id, "time", insert_id ORDER BY rowid DESC) = 1'
+            )
+        assert fetched(sim, database).is_complete
+
+
 def test_a_table_that_was_dropped_is_fetched_anew(database):
     with exporting(POPULATION) as sim:
         fetched(sim, database)
