@@ -65,6 +65,30 @@ def test_an_event_without_a_time_is_there_once_though_only_some_days_of_its_requ
                 connection.execute("UPDATE _mixpanel_days SET fetched_at = fetched_at - INTERVAL 1 DAY")
 
 
+def test_what_is_counted_is_true_night_after_night(tmp_path):
+    database, today = str(tmp_path / "events.duckdb"), datetime.now(UTC).date()
+    first = today - 9 * DAY
+
+    def odd(day):
+        at, deep = 1000 * timegm(day.timetuple()), b"[" * 1500 + b"]" * 1500
+        for more in (b'"v":NaN', b'"v":"\\ud83d"', b'"v":' + deep, b'"$insert_id":"1"', b'"$insert_id":"1"'):
+            yield b'{"event":"e","properties":{"time":%d,%b}}' % (at, more)
+        yield b'{"event":"e","more":1,"properties":{"time":%d}}' % at
+
+    population = EventPopulation.raw({str(day): odd(day) for day in DayRange(first, today + DAY)})
+    with exporting(population, today=today + DAY) as sim:
+        for night in range(3):
+            last = today + (night - 1) * DAY
+            result = fetched(sim, database, first, last)
+            days = len(DayRange(first, last))
+            assert (result.total_rows, result.duplicate_rows, result.rows_with_other_fields) == (6 * days, days, days)
+            assert (result.mended_values, result.replaced_characters, result.flattened_values) == (days, days, days)
+            (table,) = md.list_event_tables(database)
+            assert (table.rows, table.duplicate_rows, table.rows_outside_range) == (6 * days, days, 0)
+            with duckdb.connect(database) as connection:  # a night goes by
+                connection.execute("UPDATE _mixpanel_days SET fetched_at = fetched_at - INTERVAL 1 DAY")
+
+
 @pytest.mark.timed
 def test_a_run_is_stopped_within_a_second_and_leaves_no_thread(tmp_path):
     stop, set_at = threading.Event(), []

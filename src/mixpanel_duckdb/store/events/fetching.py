@@ -38,7 +38,7 @@ __all__ = ["DayRecord", "EventFetching"]
 
 @dataclass(frozen=True, slots=True)
 class DayRecord:
-    """A day that is there: its events, when they were fetched, in UTC, and what is odd in its request."""
+    """A day that is there: its events, when they were fetched, in UTC, and what is odd in them."""
 
     day: date
     rows: int

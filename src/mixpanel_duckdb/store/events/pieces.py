@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 
 __all__ = ["EventGroup", "EventPiece", "EventReceipt", "OddEvents"]
@@ -40,7 +40,7 @@ class EventPiece:
 
 @dataclass(slots=True)
 class OddEvents:
-    """What is counted of a request: doubles, events of other days, fields beside, and what was mended."""
+    """What is counted of a day: doubles, fields beside, what was mended, and strays with the first of their request."""
 
     duplicates: int = 0
     outside: int = 0
@@ -48,6 +48,11 @@ class OddEvents:
     replaced: int = 0
     mended: int = 0
     flattened: int = 0
+
+    def add(self, more: OddEvents) -> None:
+        """Count something else, too."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(more, each.name))
 
 
 @dataclass(frozen=True, slots=True)

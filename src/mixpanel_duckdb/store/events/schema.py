@@ -16,7 +16,7 @@ STRAYS = "_mixpanel_stray_events"
 RUNS = "_mixpanel_event_runs"
 LAST_RUNS = "_mixpanel_last_event_runs"
 REQUESTS = "_mixpanel_event_requests"
-# What is counted of a request, beside its first day, in the order of ``OddEvents``.
+# What is counted of a day, in the order of ``OddEvents``.
 ODD = (
     "duplicate_rows", "outside_rows", "with_other_fields", "replaced_characters", "mended_values", "flattened_values",
 )  # fmt: skip
