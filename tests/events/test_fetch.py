@@ -244,7 +244,7 @@ def test_streams_into_a_table_with_strays_are_written_one_after_the_other_howeve
         for _ in range(3):
             with events.writer(spec) as sink:
                 pieces = [
-                    EventPiece(number, day, day, b"\n".join(each), ends=True)
+                    EventPiece(number, day, day, datetime(2026, 1, 9), b"\n".join(each), ends=True)
                     for number, (day, each) in enumerate(zip(days, (lines(*each) for each in sent), strict=True))
                 ]
                 sink.commit([sink.stage([piece]) for piece in pieces])  # all are staged before the first is committed
@@ -559,6 +559,15 @@ def test_the_log_speaks_of_one_day_and_the_list_of_fetches_of_filters_alone(data
     assert "query" not in fetch_text(record)
     record.query["where"] = "true"
     assert "query: where=true" in fetch_text(record)
+
+
+def test_a_day_is_as_old_as_it_was_when_it_was_asked_for_however_long_its_stream_took(database):
+    with exporting(POPULATION, EventFault("delay", seconds=0.5)) as sim:
+        begun = datetime.now(UTC)
+        fetched(sim, database, last=FIRST)
+        taken = (datetime.now(UTC) - begun).total_seconds()
+    (table,) = md.list_event_tables(database)
+    assert (table.fetched_at - begun).total_seconds() < taken - 0.5
 
 
 def test_days_of_which_somebody_has_deleted_rows_are_said_and_fetched_again(database):

@@ -38,7 +38,7 @@ class EventTable:
         rows: Events, doubles and those of other days among them.
         duplicate_rows: Events that repeat another.
         rows_outside_range: Events that came with other days than that of their time.
-        fetched_at: When a day was stored last, in UTC.
+        fetched_at: When a day that is stored was asked for last, in UTC.
     """
 
     table: str

@@ -11,14 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 import duckdb
 
 from ...engage import MAX_NESTING, flatten, mend
 from ...events import DayRange
-from ...http import utc_now
 from ..database import Database, guard_log, literal, quote, storage_errors
 from ..journal import FetchSpec
 from .pieces import EventGroup, EventPiece, EventReceipt, OddEvents
@@ -42,6 +41,7 @@ class _Stream:
 
     first: date
     last: date
+    asked_at: datetime
     staged: bool
     cursor: duckdb.DuckDBPyConnection | None = None
     rows: int = 0
@@ -128,7 +128,7 @@ class EventIngest:
             # Days that are asked for again: behind the writer, who may still have to roll back what came before.
             behind = self.one_by_one or any(each.first <= piece.last and piece.first <= each.last for each in others)
             here = sum(each.staged for each in others)
-            stream = _Stream(piece.first, piece.last, staged=not behind and 3 * here < len(others))
+            stream = _Stream(piece.first, piece.last, piece.asked_at, staged=not behind and 3 * here < len(others))
             self._streams[piece.stream] = stream
         if piece.text and stream.problem is None:
             text, lines = _lines(piece.text)
@@ -229,7 +229,7 @@ class EventIngest:
             """,
             {
                 "table": spec.table, "project": spec.project_id, "host": spec.host, "query": spec.query,
-                "days": days, "counts": [list(astuple(stream.odd[day])) for day in days], "at": utc_now(),
+                "days": days, "counts": [list(astuple(stream.odd[day])) for day in days], "at": stream.asked_at,
                 "first": stream.first, "end": stream.end,
             },
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 
 __all__ = ["EventGroup", "EventPiece", "EventReceipt", "OddEvents"]
 
@@ -16,6 +16,7 @@ class EventPiece:
         stream: Number of the stream.
         first: First of the days that it is of.
         last: Last of them.
+        asked_at: When they were asked for, in UTC: what happens later may be missing.
         text: Whole lines.
         ends: Whether nothing follows.
         broken: Whether the stream broke off, so that nothing of it counts.
@@ -26,6 +27,7 @@ class EventPiece:
     stream: int
     first: date
     last: date
+    asked_at: datetime
     text: bytes = b""
     ends: bool = False
     broken: bool = False
