@@ -561,6 +561,17 @@ def test_the_log_speaks_of_one_day_and_the_list_of_fetches_of_filters_alone(data
     assert "query: where=true" in fetch_text(record)
 
 
+def test_an_event_that_came_with_another_day_hides_none_that_was_deleted(database):
+    with exporting(uneven(nights=True, timeless=False)) as sim:
+        fetched(sim, database, "2026-01-01", "2026-01-04", days_per_request=1)
+        everything = stored(database)
+        with duckdb.connect(database) as connection:
+            connection.execute("DELETE FROM events WHERE event = 'noon 2'")
+        result = fetched(sim, database, "2026-01-01", "2026-01-04")
+    assert (result.stored_days, stored(database)) == (1, everything)
+    assert any("were deleted" in text for text in result.notices)
+
+
 def test_a_day_is_as_old_as_it_was_when_it_was_asked_for_however_long_its_stream_took(database):
     with exporting(POPULATION, EventFault("delay", seconds=0.5)) as sim:
         begun = datetime.now(UTC)

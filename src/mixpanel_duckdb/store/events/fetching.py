@@ -134,8 +134,10 @@ class EventFetching:
         """Give the days of which the table has fewer rows than were stored: somebody has deleted some."""
         with storage_errors("read the events"):
             rows = self._cursor.execute(
-                f"SELECT d.day FROM {DAYS} d LEFT JOIN (SELECT time::DATE AS day, count(*) AS n FROM {quote(table)} "
-                "WHERE time >= $2::DATE AND time < $3::DATE + 1 GROUP BY ALL) t ON t.day = d.day "
+                f"SELECT d.day FROM {DAYS} d LEFT JOIN (SELECT time::DATE AS day, sum(one) AS n FROM ("
+                f"SELECT time, 1 AS one FROM {quote(table)} UNION ALL "  # but those that came with other days
+                f"SELECT time, -1 FROM {STRAYS} WHERE {is_named('table_name', '$1')}"
+                ") WHERE time >= $2::DATE AND time < $3::DATE + 1 GROUP BY ALL) t ON t.day = d.day "
                 f"WHERE {is_named('d.table_name', '$1')} AND d.day BETWEEN $2 AND $3 AND coalesce(t.n, 0) < d.rows "
                 "ORDER BY d.day ASC",
                 [table, first, last],
