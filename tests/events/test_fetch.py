@@ -1,9 +1,10 @@
 """``fetch_events``: the days that were asked for, each whole or not at all, whatever the streams do."""
 
+import gc
 import json
 import threading
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from events.exporting import client_for, counted, exporting
 from helpers import threads_named
 from mixpanel_duckdb.cli.text import fetch_text
 from mixpanel_duckdb.simulator import EventFault, EventPopulation
-from mixpanel_duckdb.store import EventPiece, FetchSpec
+from mixpanel_duckdb.store import Claim, EventPiece, FetchSpec
 from mixpanel_duckdb.store.events.strays import take_strays
 
 FIRST, LAST = "2026-01-01", "2026-01-09"
@@ -570,6 +571,19 @@ def test_an_event_that_came_with_another_day_hides_none_that_was_deleted(databas
         result = fetched(sim, database, "2026-01-01", "2026-01-04")
     assert (result.stored_days, stored(database)) == (1, everything)
     assert any("were deleted" in text for text in result.notices)
+
+
+def test_an_interrupt_at_the_end_of_a_run_does_not_keep_its_table_from_the_next_one(database, monkeypatch):
+    def interrupted(claim):
+        raise KeyboardInterrupt
+
+    with exporting(POPULATION) as sim:
+        with monkeypatch.context() as patched:
+            patched.setattr(Claim, "release", interrupted)
+            with suppress(KeyboardInterrupt):
+                fetched(sim, database, last=FIRST)
+        gc.collect()
+        assert fetched(sim, database).is_complete
 
 
 def test_a_day_is_as_old_as_it_was_when_it_was_asked_for_however_long_its_stream_took(database):

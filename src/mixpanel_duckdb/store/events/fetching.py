@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from weakref import WeakValueDictionary
 
 from ...errors import DatabaseLockedError, QueryError, UnsuitableTableError
 from ...events import DayRange
@@ -57,7 +58,8 @@ class DayRecord:
 
 # After so long, days that were open are fetched again even by a run that goes on.
 _LONGEST_RUN = timedelta(days=1)
-_RUNNING: dict[tuple[str, str], Claim] = {}
+# Weak, as the claims that are in force: an interrupt at a run's end must not keep its table for good.
+_RUNNING: WeakValueDictionary[tuple[str, str], Claim] = WeakValueDictionary()
 
 
 class EventFetching:
@@ -99,8 +101,6 @@ class EventFetching:
             yield OpenFetch(uuid.uuid4().hex, "", spec, claim)
         finally:
             claim.release()
-            if _RUNNING.get(key) is claim:
-                del _RUNNING[key]
 
     def _check(self, spec: FetchSpec) -> None:
         """Refuse events of something else; forget the days of a table that somebody has dropped."""
