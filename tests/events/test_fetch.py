@@ -1,6 +1,7 @@
 """``fetch_events``: the days that were asked for, each whole or not at all, whatever the streams do."""
 
 import gc
+import inspect
 import json
 import threading
 from collections import Counter
@@ -14,6 +15,8 @@ import pytest
 import mixpanel_duckdb as md
 from events.exporting import client_for, counted, exporting
 from helpers import threads_named
+from mixpanel_duckdb.arguments import REFRESH_DAYS
+from mixpanel_duckdb.cli import main
 from mixpanel_duckdb.cli.text import fetch_text
 from mixpanel_duckdb.simulator import EventFault, EventPopulation
 from mixpanel_duckdb.store import Claim, EventPiece, FetchSpec
@@ -167,6 +170,18 @@ def test_open_days_are_fetched_again_and_closed_ones_are_not(database):
         assert again.stored_days == result.open_days
         assert fetched(sim, database, first, today, refresh_days=0).stored_days == 0
     assert stored(database) == counted(population.events(first, today))
+
+
+def test_every_call_leaves_days_open_for_as_long_and_a_tables_open_days_are_counted_by_the_same_rule(database):
+    calls = (md.fetch_events, md.plan_events, md.ParallelEventFetcher.fetch_events)
+    flags = {each.name: each.default for each in main.commands["events"].params}
+    defaults = {inspect.signature(call).parameters["refresh_days"].default for call in calls}
+    assert {*defaults, flags["refresh_days"]} == {REFRESH_DAYS}
+    today = datetime.now(UTC).date()
+    with exporting(EventPopulation(today - timedelta(days=8), today, 1)) as sim:
+        result = fetched(sim, database, today - timedelta(days=8), today)
+    (table,) = md.list_event_tables(database)
+    assert table.open_days == result.open_days > 0
 
 
 def test_a_run_that_goes_on_asks_for_no_day_that_it_has_stored_even_if_that_is_open_or_fetched_anew(database):

@@ -9,7 +9,10 @@ from ..errors import ConfigurationError
 from .kinds import FLAG, FUNCTION, MOMENT, NAME, PATH, Kind, one_of, refusal, seconds, whole, with_methods
 from .tolerance import TOLERANCE
 
-__all__ = ["RULES", "check"]
+__all__ = ["REFRESH_DAYS", "RULES", "check"]
+
+# How old a day must have been when its events were fetched, unless a caller says so: phones send them five days late.
+REFRESH_DAYS: Final = 5
 
 _DAY = 86_400.0
 _POSITIVE = seconds(above=0, what="a number")

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from threading import Event
 from typing import Unpack
 
-from ..arguments import check, refusal
+from ..arguments import REFRESH_DAYS, check, refusal
 from ..display import Progress, RunLog, progress_display
 from ..engage import MixpanelClient
 from ..errors import StorageError
@@ -64,7 +64,7 @@ class ParallelEventFetcher:
         *,
         into: Target | None = None,
         days_per_request: int | None = None,
-        refresh_days: int = 5,
+        refresh_days: int = REFRESH_DAYS,
         refetch: bool = False,
         rate_limit_wait: float | None = None,
         on_batch_complete: EventCallback | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -27,6 +27,7 @@ from ..database import (
     unusable,
 )
 from ..journal import PREFIX, QUERIES, Claim, FetchSpec, Journal, OpenFetch, PageHistory, count_queries
+from .days import DayRecord
 from .history import write_history
 from .ingest import EventIngest
 from .pieces import OddEvents
@@ -34,27 +35,7 @@ from .schema import DAYS, LAST_RUNS, ODD, REQUESTS, RUNS, STRAYS, ensure_journal
 from .strays import fetched_together, has_strays
 from .zone import clock_offset
 
-__all__ = ["DayRecord", "EventFetching"]
-
-
-@dataclass(frozen=True, slots=True)
-class DayRecord:
-    """A day that is there: its events, when they were fetched, in UTC, and what is odd in them."""
-
-    day: date
-    rows: int
-    fetched_at: datetime
-    odd: OddEvents
-
-    @property
-    def total(self) -> int:
-        """Its events, those included that came with it and are of other days by their times."""
-        return self.rows + self.odd.outside
-
-    def is_open(self, refresh_days: int) -> bool:
-        """Whether it was so young when it was fetched that events may have come since."""
-        return (self.fetched_at.date() - self.day).days < refresh_days
-
+__all__ = ["EventFetching"]
 
 # After so long, days that were open are fetched again even by a run that goes on.
 _LONGEST_RUN = timedelta(days=1)
