@@ -1,6 +1,7 @@
 """Whatever an event holds is in the table, and what could not be kept as it came is counted."""
 
 import json
+import os
 
 import duckdb
 import pytest
@@ -11,6 +12,7 @@ import mixpanel_duckdb as md
 from events.exporting import exporting
 from events.test_fetch import FIRST, fetched
 from mixpanel_duckdb.simulator import EventPopulation
+from mixpanel_duckdb.store.events.spool import Spool
 
 NOON = 1767268800000  # of the first day
 
@@ -159,9 +161,26 @@ def test_where_files_may_not_be_read_the_rows_are_the_same():
     assert sorted(json.loads(text)["n"] for (text,) in rows) == list(range(50))
 
 
-def test_nothing_but_the_database_is_left_beside_it_nor_what_a_kill_has_left(tmp_path):
-    left = tmp_path / "events.duckdb.1-1.pieces"
-    left.mkdir()
-    (left / "1.json").write_bytes(line(""))
-    stored([line("")], str(tmp_path / "events.duckdb"))
-    assert [each.name for each in tmp_path.iterdir()] == ["events.duckdb"]
+@pytest.mark.parametrize("pid", [1, os.getpid()], ids=["another", "the same"])
+def test_nothing_but_the_database_is_left_beside_it_nor_what_a_kill_has_left(tmp_path, pid):
+    for number in ("1", "0123456789ab"):
+        left = tmp_path / f"events.duckdb.{pid}-{number}.pieces"
+        left.mkdir()
+        (left / "1.json").write_bytes(line(""))
+    for _ in range(2):  # in a container each run has the same process id
+        stored([line("")], str(tmp_path / "events.duckdb"))
+        assert [each.name for each in tmp_path.iterdir()] == ["events.duckdb"]
+
+
+def test_what_another_database_or_another_run_of_this_process_has_beside_it_stays(tmp_path):
+    database = str(tmp_path / "events.duckdb")
+    others = [f"{database}.old.99999-1.pieces", f"{database}.99999-1.pieces.pieces", f"{database}.mine.pieces"]
+    for other in others:
+        os.mkdir(other)
+    with duckdb.connect() as connection:
+        running = Spool(connection, database)
+        path = running.put(line(""), 1)
+        stored([line("")], database)
+        assert os.path.exists(path)
+        running.close()
+    assert sorted(map(str, tmp_path.iterdir())) == sorted([database, *others])

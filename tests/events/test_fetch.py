@@ -1,8 +1,11 @@
 """``fetch_events``: the days that were asked for, each whole or not at all, whatever the streams do."""
 
+import gc
+import inspect
 import json
 import threading
 from collections import Counter
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,11 +15,16 @@ import pytest
 import mixpanel_duckdb as md
 from events.exporting import client_for, counted, exporting
 from helpers import threads_named
+from mixpanel_duckdb.arguments import REFRESH_DAYS
+from mixpanel_duckdb.cli import main
 from mixpanel_duckdb.cli.text import fetch_text
 from mixpanel_duckdb.simulator import EventFault, EventPopulation
+from mixpanel_duckdb.store import Claim, EventPiece, FetchSpec
+from mixpanel_duckdb.store.events.strays import take_strays
 
 FIRST, LAST = "2026-01-01", "2026-01-09"
 POPULATION = EventPopulation(FIRST, LAST, 120, odd=3)
+NOON, DAY_MS = 1767268800000, 86_400_000  # of the first day, in milliseconds
 
 
 def fetched(sim, database, first=FIRST, last=LAST, *, workers=3, **options):
@@ -30,6 +38,13 @@ def stored(database, table="events"):
     with duckdb.connect(database) as connection:
         rows = connection.execute(f"SELECT event, properties FROM {table}").fetchall()
     return counted({"event": event, "properties": json.loads(text)} for event, text in rows)
+
+
+def lines(*events):
+    """Lines of an export, from times and names."""
+    for time, name in events:
+        properties = {"time": time, "distinct_id": "a", "$insert_id": name}
+        yield json.dumps({"event": name, "properties": properties}).encode()
 
 
 def asked_for(sim):
@@ -157,6 +172,18 @@ def test_open_days_are_fetched_again_and_closed_ones_are_not(database):
     assert stored(database) == counted(population.events(first, today))
 
 
+def test_every_call_leaves_days_open_for_as_long_and_a_tables_open_days_are_counted_by_the_same_rule(database):
+    calls = (md.fetch_events, md.plan_events, md.ParallelEventFetcher.fetch_events)
+    flags = {each.name: each.default for each in main.commands["events"].params}
+    defaults = {inspect.signature(call).parameters["refresh_days"].default for call in calls}
+    assert {*defaults, flags["refresh_days"]} == {REFRESH_DAYS}
+    today = datetime.now(UTC).date()
+    with exporting(EventPopulation(today - timedelta(days=8), today, 1)) as sim:
+        result = fetched(sim, database, today - timedelta(days=8), today)
+    (table,) = md.list_event_tables(database)
+    assert table.open_days == result.open_days > 0
+
+
 def test_a_run_that_goes_on_asks_for_no_day_that_it_has_stored_even_if_that_is_open_or_fetched_anew(database):
     with exporting(POPULATION) as sim:
         fetched(sim, database)
@@ -223,6 +250,83 @@ def test_events_at_other_times_than_were_asked_for_are_kept_counted_and_replaced
         population.change("2026-01-01", lambda lines: lines[:1])
         fetched(sim, database, "2026-01-01", "2026-01-02", refetch=True)
     assert stored(database) == counted(population.events("2026-01-01", "2026-01-02"))
+
+
+def test_streams_into_a_table_with_strays_are_written_one_after_the_other_however_early_the_next_one_comes(database):
+    days = [date(2026, 1, 1), date(2026, 1, 2)]
+    sent = [[(NOON, "one"), (NOON + DAY_MS, "stray")], [(NOON + DAY_MS, "two")]]
+    spec = FetchSpec("events", "{}", "1", "https://data.mixpanel.com")
+    with md.ProfileStore(database) as store, closing(store.events()) as events, events.fetching(spec):
+        for _ in range(3):
+            with events.writer(spec) as sink:
+                pieces = [
+                    EventPiece(number, day, day, datetime(2026, 1, 9), b"\n".join(each), ends=True)
+                    for number, (day, each) in enumerate(zip(days, (lines(*each) for each in sent), strict=True))
+                ]
+                sink.commit([sink.stage([piece]) for piece in pieces])  # all are staged before the first is committed
+    assert sorted(json.loads(text)["event"] for text in stored(database).elements()) == ["one", "stray", "two"]
+
+
+def uneven(*, nights, timeless):
+    """Days of which each has an event whose time is in the first hour of the next, or one of which has one without."""
+    days = {f"2026-01-0{number}": [(NOON + (number - 1) * DAY_MS, f"noon {number}")] for number in range(1, 5)}
+    for day in days.values():
+        day.extend([(at + 13 * 3_600_000, name.replace("noon", "night")) for at, name in day if nights])
+    days["2026-01-03"].extend([(None, "timeless")] if timeless else [])
+    return EventPopulation.raw({day: list(lines(*events)) for day, events in days.items()})
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+@pytest.mark.parametrize("odd", [{"nights": True, "timeless": False}, {"nights": False, "timeless": True}], ids=str)
+def test_where_dates_and_times_disagree_no_event_is_lost_or_doubled_whichever_days_are_fetched_again(
+    database, size, odd
+):
+    population = uneven(**odd)
+    everything = counted(population.events("2026-01-01", "2026-01-04"))
+    with exporting(population) as sim:
+        result = fetched(sim, database, "2026-01-01", "2026-01-04", days_per_request=size)
+        assert (result.total_rows, stored(database)) == (sum(everything.values()), everything)
+        for first, last in [(3, 4), (1, 1), (4, 4), (2, 3), (1, 4)]:
+            result = fetched(sim, database, f"2026-01-0{first}", f"2026-01-0{last}", refetch=True)
+            assert (stored(database), result.is_complete) == (everything, True)
+            assert result.stored_days >= 1 + last - first
+            if result.stored_days > 1 + last - first:
+                assert any("will be fetched again with them" in text for text in result.notices)
+
+
+def test_days_that_must_be_fetched_with_others_and_did_not_come_are_fetched_by_the_next_run_whatever_it_asks_for(
+    database,
+):
+    population = uneven(nights=True, timeless=True)
+    everything = counted(population.events("2026-01-01", "2026-01-04"))
+    with exporting(population) as sim:
+        fetched(sim, database, "2026-01-01", "2026-01-04", days_per_request=4)
+        sim.events.faults.add(EventFault("text", day="2026-01-03", times=None))
+        half = fetched(sim, database, "2026-01-01", "2026-01-01", refetch=True, days_per_request=1)
+        assert half.failed_date_ranges == (("2026-01-03", "2026-01-03"),)
+        sim.events.faults.clear()
+        sim.clear_requests()
+        assert fetched(sim, database, "2026-01-02", "2026-01-02", refresh_days=0).is_complete
+        assert asked_for(sim) == [("2026-01-03", "2026-01-03")]
+    assert stored(database) == everything
+
+
+def test_no_other_row_is_looked_at_for_the_strays_of_days_that_have_none(database):
+    said = []
+
+    class Recorded:
+        def execute(self, sql, values=()):
+            said.append(sql)
+            return connection.execute(sql, values)
+
+    with exporting(uneven(nights=True, timeless=False)) as sim:
+        fetched(sim, database, "2026-01-04", "2026-01-04")
+    with duckdb.connect(database) as connection:
+        take_strays(Recorded(), "events", [date(2026, 1, 2)])
+        assert not any('"events"' in sql for sql in said)
+        take_strays(Recorded(), "events", [date(2026, 1, 4)])
+        assert connection.execute("SELECT event FROM events").fetchall() == [("noon 4",)]
+    assert sum('"events" WHERE time BETWEEN' in sql for sql in said) == 1
 
 
 @pytest.mark.parametrize("form", [{"time": "float"}, {"time": "text"}, {"honours_ms": False}])
@@ -326,6 +430,37 @@ def test_a_table_or_view_of_something_else_is_refused(database):
             with pytest.raises((md.UnsuitableTableError, md.QueryError)):
                 fetched(sim, database, table=table)
         assert not sim.requests
+
+
+def test_rows_that_no_fetch_into_the_database_has_brought_are_refused_before_the_first_request(database, tmp_path):
+    place = str(tmp_path / "shared.duckdb")
+    with exporting(POPULATION) as sim:
+        fetched(sim, database, into=md.Target(place))
+        sim.clear_requests()
+        with pytest.raises(md.UnsuitableTableError, match="no fetch into this database has brought"):
+            fetched(sim, place)
+        assert not sim.requests
+        with duckdb.connect(place) as connection:
+            connection.execute("DELETE FROM events")
+        assert fetched(sim, place).is_complete
+    assert stored(place) == stored(database) == counted(POPULATION.events(FIRST, LAST))
+
+
+def test_a_view_in_the_place_of_the_one_without_doubles_is_refused_unless_it_leaves_them_out(database):
+    with exporting(POPULATION) as sim:
+        fetched(sim, database, last=FIRST)
+        sim.clear_requests()
+        with duckdb.connect(database) as connection:
+            connection.execute("CREATE OR REPLACE VIEW events_unique AS SELECT DISTINCT event FROM events")
+        with pytest.raises(md.UnsuitableTableError, match="'events_unique' is there"):
+            fetched(sim, database)
+        assert not sim.requests
+        with duckdb.connect(database) as connection:  # the newest of each, and not the first
+            connection.execute(
+                "CREATE OR REPLACE VIEW EVENTS_unique AS FROM main.events QUALIFY row_number() OVER "
+                '(PARTITION BY "event", distinct_id, "time", insert_id ORDER BY rowid DESC) = 1'
+            )
+        assert fetched(sim, database).is_complete
 
 
 def test_a_table_that_was_dropped_is_fetched_anew(database):
@@ -440,6 +575,39 @@ def test_the_log_speaks_of_one_day_and_the_list_of_fetches_of_filters_alone(data
     assert "query" not in fetch_text(record)
     record.query["where"] = "true"
     assert "query: where=true" in fetch_text(record)
+
+
+def test_an_event_that_came_with_another_day_hides_none_that_was_deleted(database):
+    with exporting(uneven(nights=True, timeless=False)) as sim:
+        fetched(sim, database, "2026-01-01", "2026-01-04", days_per_request=1)
+        everything = stored(database)
+        with duckdb.connect(database) as connection:
+            connection.execute("DELETE FROM events WHERE event = 'noon 2'")
+        result = fetched(sim, database, "2026-01-01", "2026-01-04")
+    assert (result.stored_days, stored(database)) == (1, everything)
+    assert any("were deleted" in text for text in result.notices)
+
+
+def test_an_interrupt_at_the_end_of_a_run_does_not_keep_its_table_from_the_next_one(database, monkeypatch):
+    def interrupted(claim):
+        raise KeyboardInterrupt
+
+    with exporting(POPULATION) as sim:
+        with monkeypatch.context() as patched:
+            patched.setattr(Claim, "release", interrupted)
+            with suppress(KeyboardInterrupt):
+                fetched(sim, database, last=FIRST)
+        gc.collect()
+        assert fetched(sim, database).is_complete
+
+
+def test_a_day_is_as_old_as_it_was_when_it_was_asked_for_however_long_its_stream_took(database):
+    with exporting(POPULATION, EventFault("delay", seconds=0.5)) as sim:
+        begun = datetime.now(UTC)
+        fetched(sim, database, last=FIRST)
+        taken = (datetime.now(UTC) - begun).total_seconds()
+    (table,) = md.list_event_tables(database)
+    assert (table.fetched_at - begun).total_seconds() < taken - 0.5
 
 
 def test_days_of_which_somebody_has_deleted_rows_are_said_and_fetched_again(database):

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from calendar import timegm
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 import mixpanel_duckdb as md
 from events.exporting import client_for, counted, exporting
-from events.test_fetch import asked_for, fetched, stored
+from events.test_fetch import asked_for, fetched, lines, stored
 from helpers import threads_named
 from mixpanel_duckdb.display import Tally, bar_line
 from mixpanel_duckdb.events import DayRange
@@ -44,6 +45,48 @@ def test_a_year_that_is_there_costs_the_open_days_and_the_new_one_the_next_night
         assert 4 <= len(open_days) <= 7
         assert again.requests <= 3
     assert stored(database) == counted(population.events(first, tomorrow))
+
+
+def test_an_event_without_a_time_is_there_once_though_only_some_days_of_its_request_are_open_later(tmp_path):
+    database, today = str(tmp_path / "events.duckdb"), datetime.now(UTC).date()
+    first = today - 10 * DAY
+    days = {
+        str(day): list(lines((1000 * timegm(day.timetuple()), f"of {day}"))) for day in DayRange(first, today + DAY)
+    }
+    days[str(today - 2 * DAY)] += lines((None, "timeless"))
+    population = EventPopulation.raw(days)
+    with exporting(population, today=today + DAY) as sim:
+        for night in range(3):
+            last = today + min(night, 1) * DAY
+            result = fetched(sim, database, first, last, days_per_request=11)
+            assert stored(database) == counted(population.events(first, last))
+            assert result.total_rows == sum(stored(database).values())
+            with duckdb.connect(database) as connection:  # a night goes by
+                connection.execute("UPDATE _mixpanel_days SET fetched_at = fetched_at - INTERVAL 1 DAY")
+
+
+def test_what_is_counted_is_true_night_after_night(tmp_path):
+    database, today = str(tmp_path / "events.duckdb"), datetime.now(UTC).date()
+    first = today - 9 * DAY
+
+    def odd(day):
+        at, deep = 1000 * timegm(day.timetuple()), b"[" * 1500 + b"]" * 1500
+        for more in (b'"v":NaN', b'"v":"\\ud83d"', b'"v":' + deep, b'"$insert_id":"1"', b'"$insert_id":"1"'):
+            yield b'{"event":"e","properties":{"time":%d,%b}}' % (at, more)
+        yield b'{"event":"e","more":1,"properties":{"time":%d}}' % at
+
+    population = EventPopulation.raw({str(day): odd(day) for day in DayRange(first, today + DAY)})
+    with exporting(population, today=today + DAY) as sim:
+        for night in range(3):
+            last = today + (night - 1) * DAY
+            result = fetched(sim, database, first, last)
+            days = len(DayRange(first, last))
+            assert (result.total_rows, result.duplicate_rows, result.rows_with_other_fields) == (6 * days, days, days)
+            assert (result.mended_values, result.replaced_characters, result.flattened_values) == (days, days, days)
+            (table,) = md.list_event_tables(database)
+            assert (table.rows, table.duplicate_rows, table.rows_outside_range) == (6 * days, days, 0)
+            with duckdb.connect(database) as connection:  # a night goes by
+                connection.execute("UPDATE _mixpanel_days SET fetched_at = fetched_at - INTERVAL 1 DAY")
 
 
 @pytest.mark.timed

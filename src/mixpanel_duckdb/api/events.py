@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..accounts import AnyCredentials, Credentials
-from ..arguments import check
+from ..arguments import REFRESH_DAYS, check
 from ..display import Progress
 from ..engage import MixpanelClient
 from ..events import EventFilters, EventQuery
@@ -37,7 +37,7 @@ def fetch_events(
     max_workers: int | None = None,
     into: Target | None = None,
     days_per_request: int | None = None,
-    refresh_days: int = 5,
+    refresh_days: int = REFRESH_DAYS,
     refetch: bool = False,
     rate_limit_wait: float | None = None,
     on_batch_complete: EventCallback | None = None,
@@ -176,7 +176,7 @@ def plan_events(
     credentials: AnyCredentials | None = None,
     client: MixpanelClient | None = None,
     days_per_request: int | None = None,
-    refresh_days: int = 5,
+    refresh_days: int = REFRESH_DAYS,
     refetch: bool = False,
     base_url: str | None = None,
     allow_http: bool = False,

@@ -6,12 +6,12 @@ it must be. Called by every room that has public calls. Filters have rules of th
 =============  ==============================================================
 ``kinds``      kinds of values: a flag, seconds, a name, something with methods
 ``tolerance``  a number of profiles, or a share
-``rules``      which kind each argument is
+``rules``      which kind each argument is, and a default that several calls share
 =============  ==============================================================
 """
 
 from .kinds import PATH, refusal, whole
-from .rules import RESUME_MAX_AGE, RULES, check
+from .rules import REFRESH_DAYS, RESUME_MAX_AGE, RULES, check
 from .tolerance import tolerates
 
-__all__ = ["PATH", "RESUME_MAX_AGE", "RULES", "check", "refusal", "tolerates", "whole"]
+__all__ = ["PATH", "REFRESH_DAYS", "RESUME_MAX_AGE", "RULES", "check", "refusal", "tolerates", "whole"]

@@ -9,7 +9,10 @@ from ..errors import ConfigurationError
 from .kinds import FLAG, FUNCTION, MOMENT, NAME, PATH, Kind, one_of, refusal, seconds, whole, with_methods
 from .tolerance import TOLERANCE
 
-__all__ = ["RESUME_MAX_AGE", "RULES", "check"]
+__all__ = ["REFRESH_DAYS", "RESUME_MAX_AGE", "RULES", "check"]
+
+# How old a day must have been when its events were fetched, unless a caller says so: phones send them five days late.
+REFRESH_DAYS: Final = 5
 
 # Seconds since its last committed page after which a session is not trusted any more, unless the caller says so.
 RESUME_MAX_AGE: Final = 21_600.0

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..arguments import REFRESH_DAYS
 from .ending import Command, end_with
 from .into import into_options_of_events, target_from
 from .options import (
@@ -51,7 +52,7 @@ The same command again fetches the days that are missing, or were still open whe
 @click.option(
     "--refresh-days",
     type=click.IntRange(min=0),
-    default=5,
+    default=REFRESH_DAYS,
     show_default=True,
     metavar="N",
     help="Fetch a day again that was younger than this when it was fetched.",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, date, datetime
 from threading import Event
 from typing import Unpack
 
-from ..arguments import check, refusal
+from ..arguments import REFRESH_DAYS, check, refusal
 from ..display import Progress, RunLog, progress_display
 from ..engage import MixpanelClient
 from ..errors import StorageError
@@ -64,7 +64,7 @@ class ParallelEventFetcher:
         *,
         into: Target | None = None,
         days_per_request: int | None = None,
-        refresh_days: int = 5,
+        refresh_days: int = REFRESH_DAYS,
         refetch: bool = False,
         rate_limit_wait: float | None = None,
         on_batch_complete: EventCallback | None = None,
@@ -178,7 +178,8 @@ class _Run:
             when_begun()
             missing = self._todo(fetch.spec, refresh_days, refetch=refetch)
             todo = begun(missing)
-            self._telling.planned(len(self._query.days) - len(missing) + len(todo), todo, self._known.values())
+            skipped = len(set(self._query.days).difference(missing))
+            self._telling.planned(skipped + len(todo), todo, self._known.values())
             not_begun = missing[len(todo)] if len(todo) < len(missing) else None
             started, self._requests = utc_now(), list[PageHistory]()
             try:
@@ -189,10 +190,10 @@ class _Run:
                     self._events.remember(fetch, self._query.days, started, self._requests)
             if not_begun is not None:
                 self._telling.not_begun(not_begun, self._query.days.last)
-            return self._result(store, fetch, refresh_days, len(self._query.days) - len(missing))
+            return self._result(store, fetch, refresh_days, skipped)
 
     def _todo(self, spec: FetchSpec, refresh_days: int, *, refetch: bool) -> list[date]:
-        """Leave out the days that are there."""
+        """Leave out the days that are there, unless they must be fetched with others."""
         days = self._query.days
         self._known = self._events.days(spec.table, days.first, days.last)
         since = self._events.since(spec.table, f"{days}{' refetch' if refetch else ''}")
@@ -203,14 +204,17 @@ class _Run:
                 "these days are fetched again."
             )
         whole = {day: each for day, each in self._known.items() if day not in lost}
-        return days_to_fetch(days, whole, refresh_days, refetch=refetch, since=since)
+        todo = days_to_fetch(days, whole, refresh_days, refetch=refetch, since=since)
+        others = self._events.fetched_together(spec.table, todo)
+        self._telling.together(others)
+        return sorted(todo + others)
 
     def _download(self, spec: FetchSpec, todo: list[date], size: int | None) -> date | None:
         """Fetch what is left; give the first day that the server says has not begun."""
         plan = EventPlan(todo, size=size, rate=rate_of(self._known.values()))
         self._client.event_reader.limiter.remember(self._events.asked(spec.project_id, spec.host))
         sink = self._events.writer(spec)
-        workers = 1 if self._events.has_strays(spec.table) else min(self._telling.workers, len(todo))
+        workers = 1 if sink.one_by_one else min(self._telling.workers, len(todo))
         download = EventDownload(self._client, self._query, plan, self._control, sink, workers)
         try:
             with download:
@@ -238,7 +242,8 @@ class _Run:
 
     def _note_requests(self, spec: FetchSpec) -> None:
         """Write what was sent into the ledger: a run that is killed has asked all the same."""
-        self._events.count_requests(spec.project_id, spec.host, list(_drained(self._sent)))
+        moments = [self._sent.get() for _ in range(self._sent.qsize())]
+        self._events.count_requests(spec.project_id, spec.host, moments)
 
     def _result(self, store: ProfileStore, fetch: OpenFetch, refresh_days: int, skipped: int) -> ParallelFetchResult:
         """Say which days are there."""
@@ -291,8 +296,3 @@ class _Run:
         for text in done.notices:
             self._telling.notice(text)
         return done.days, None
-
-
-def _drained(moments: queue.SimpleQueue[datetime]) -> Iterator[datetime]:
-    while not moments.empty():
-        yield moments.get()

@@ -88,7 +88,7 @@ class EventDownload(FetchThreads[EventPiece, EventGroup, EventReceipt, BatchNews
         number = next(self._numbers)
         self._streams[number] = self._asked[number] = batch
         self._control.trace.take(number)
-        piece = EventPiece(number, batch.days.first, batch.days.last)
+        piece = EventPiece(number, batch.days.first, batch.days.last, utc_now())
         try:
             with self._reader.pieces(replace(self._query, days=batch.days), self._control) as pieces:
                 taken, rows = True, 0

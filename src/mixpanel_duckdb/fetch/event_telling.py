@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 from typing import Any
 
 from ..http import EXPORT_QUOTA, ExportLimiter
 from ..results import BatchProgress, FetchObserver, FetchPlan, ProfileBatchProgress
 from ..store import DayRecord
+from ..text import many
 from .event_plan import EventPlan
 from .event_run import BatchNews
 
@@ -102,6 +103,14 @@ class EventTelling:
         """Tell of days that are left out, once."""
         text = f"{first} has not begun" if first == last else f"{first} and the days after it have not begun"
         self.notice(f"{text} where the project is; {'it was' if first == last else 'they were'} not fetched.")
+
+    def together(self, days: Sequence[date]) -> None:
+        """Tell of days that are fetched with others."""
+        if days:
+            self.notice(
+                "Events came with other days than those of their times: "
+                f"{many(len(days), 'more day')} will be fetched again with them, first {days[0]}."
+            )
 
     def clock(self, minutes: int | None) -> None:
         """Tell of times that are not UTC."""

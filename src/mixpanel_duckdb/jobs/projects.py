@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from ..accounts import AnyCredentials, Signer, signer_for
 from ..api import fetch_events, fetch_profiles
-from ..arguments import check
+from ..arguments import REFRESH_DAYS, check
 from ..display import Progress, Screen, Tally, Together
 from ..engage import MixpanelClient, ProfileFilters
 from ..errors import MixpanelError, StorageError
@@ -208,7 +208,7 @@ def _has_all_young(store: ProfileStore, job: Job, max_age: float | None) -> bool
     """Whether the days of events that are there were fetched so lately that none is fetched again."""
     if max_age is None or job.options.get("refetch"):
         return False
-    refresh: int = job.options.get("refresh_days", 5)
+    refresh: int = job.options.get("refresh_days", REFRESH_DAYS)
     with suppress(StorageError), closing(store.events()) as events:
         days = events.days(job.table, *job.days()).values()
         return all((utc_now() - day.fetched_at).total_seconds() <= max_age for day in days if day.is_open(refresh))

@@ -9,6 +9,8 @@ transaction that replaces what was there. Called by ``fetch`` through ``ProfileS
 ``spool``     pieces as files for a moment, which DuckDB's own reader takes apart
 ``pieces``    a piece of a stream, and what became of it
 ``ingest``    ``EventIngest``: one transaction for each stream, ended by its last piece
+``strays``    events that came with other days than those of their times, and what goes with them
+``days``      what is known of a day, and when it is open
 ``history``   how the last run into a table went, for a picture of it
 ``held``      ``EventTable``: what a table has, and where there are gaps
 ``zone``      of which clock the times are
@@ -16,7 +18,8 @@ transaction that replaces what was there. Called by ``fetch`` through ``ProfileS
 ============  =========================================================================
 """
 
-from .fetching import DayRecord, EventFetching
+from .days import DayRecord
+from .fetching import EventFetching
 from .held import EventTable, event_tables
 from .history import event_fetches, event_history
 from .ingest import EventIngest

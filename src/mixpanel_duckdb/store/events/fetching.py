@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from weakref import WeakValueDictionary
 
 from ...errors import DatabaseLockedError, QueryError, UnsuitableTableError
 from ...events import DayRange
@@ -26,37 +27,20 @@ from ..database import (
     unusable,
 )
 from ..journal import PREFIX, QUERIES, Claim, FetchSpec, Journal, OpenFetch, PageHistory, count_queries
+from .days import DayRecord
 from .history import write_history
 from .ingest import EventIngest
 from .pieces import OddEvents
 from .schema import DAYS, LAST_RUNS, ODD, REQUESTS, RUNS, STRAYS, ensure_journal, ensure_table
+from .strays import fetched_together, has_strays
 from .zone import clock_offset
 
-__all__ = ["DayRecord", "EventFetching"]
-
-
-@dataclass(frozen=True, slots=True)
-class DayRecord:
-    """A day that is there: its events, when they were fetched, in UTC, and what is odd in its request."""
-
-    day: date
-    rows: int
-    fetched_at: datetime
-    odd: OddEvents
-
-    @property
-    def total(self) -> int:
-        """Its events, those included that came with it and are of other days by their times."""
-        return self.rows + self.odd.outside
-
-    def is_open(self, refresh_days: int) -> bool:
-        """Whether it was so young when it was fetched that events may have come since."""
-        return (self.fetched_at.date() - self.day).days < refresh_days
-
+__all__ = ["EventFetching"]
 
 # After so long, days that were open are fetched again even by a run that goes on.
 _LONGEST_RUN = timedelta(days=1)
-_RUNNING: dict[tuple[str, str], Claim] = {}
+# Weak, as the claims that are in force: an interrupt at a run's end must not keep its table for good.
+_RUNNING: WeakValueDictionary[tuple[str, str], Claim] = WeakValueDictionary()
 
 
 class EventFetching:
@@ -98,8 +82,6 @@ class EventFetching:
             yield OpenFetch(uuid.uuid4().hex, "", spec, claim)
         finally:
             claim.release()
-            if _RUNNING.get(key) is claim:
-                del _RUNNING[key]
 
     def _check(self, spec: FetchSpec) -> None:
         """Refuse events of something else; forget the days of a table that somebody has dropped."""
@@ -133,8 +115,10 @@ class EventFetching:
         """Give the days of which the table has fewer rows than were stored: somebody has deleted some."""
         with storage_errors("read the events"):
             rows = self._cursor.execute(
-                f"SELECT d.day FROM {DAYS} d LEFT JOIN (SELECT time::DATE AS day, count(*) AS n FROM {quote(table)} "
-                "WHERE time >= $2::DATE AND time < $3::DATE + 1 GROUP BY ALL) t ON t.day = d.day "
+                f"SELECT d.day FROM {DAYS} d LEFT JOIN (SELECT time::DATE AS day, sum(one) AS n FROM ("
+                f"SELECT time, 1 AS one FROM {quote(table)} UNION ALL "  # but those that came with other days
+                f"SELECT time, -1 FROM {STRAYS} WHERE {is_named('table_name', '$1')}"
+                ") WHERE time >= $2::DATE AND time < $3::DATE + 1 GROUP BY ALL) t ON t.day = d.day "
                 f"WHERE {is_named('d.table_name', '$1')} AND d.day BETWEEN $2 AND $3 AND coalesce(t.n, 0) < d.rows "
                 "ORDER BY d.day ASC",
                 [table, first, last],
@@ -188,11 +172,17 @@ class EventFetching:
     def has_strays(self, table: str) -> bool:
         """Whether events came with other days than those of their times: replacing one day may touch another then."""
         with storage_errors("read the journal"):
-            return only_row(self._cursor, f"SELECT 1 FROM {STRAYS} WHERE table_name = ? LIMIT 1", [table]) is not None
+            return has_strays(self._cursor, table)
+
+    def fetched_together(self, table: str, days: Sequence[date]) -> list[date]:
+        """Give the days that must be fetched with some others, whichever are asked for; see ``strays``."""
+        with storage_errors("read the journal"):
+            return fetched_together(self._cursor, table, days)
 
     def writer(self, spec: FetchSpec) -> EventIngest:
         """Give the object that stores streams, for the writer's thread."""
-        return EventIngest(self._database, spec)
+        # Two transactions would take away the same stray: as one of its own day, and as one that came with another.
+        return EventIngest(self._database, spec, one_by_one=self.has_strays(spec.table))
 
     def asked(self, project_id: str, host: str) -> list[datetime]:
         """Give the moment, in UTC, of each request for raw events of the last hour that this database knows of."""

@@ -6,18 +6,18 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import duckdb
 
+from ...arguments import REFRESH_DAYS
 from ..database import columns_of, existing
+from .days import is_open
 from .schema import DAYS
 
 __all__ = ["EventTable", "event_tables"]
 
-# The least days that a day is old when the next run leaves it alone, unless that is told another number.
-_REFRESH_DAYS = 5
 _DAY = timedelta(days=1)
 
 
@@ -38,7 +38,7 @@ class EventTable:
         rows: Events, doubles and those of other days among them.
         duplicate_rows: Events that repeat another.
         rows_outside_range: Events that came with other days than that of their time.
-        fetched_at: When a day was stored last, in UTC.
+        fetched_at: When a day that is stored was asked for last, in UTC.
     """
 
     table: str
@@ -70,18 +70,17 @@ def event_tables(cursor: duckdb.DuckDBPyConnection) -> list[EventTable]:
     rows = cursor.execute(
         f"""
         SELECT table_name, project_id, host, query, list(day ORDER BY day ASC), sum(rows + outside_rows)::BIGINT,
-               sum(duplicate_rows)::BIGINT, sum(outside_rows)::BIGINT, max(fetched_at),
-               count(*) FILTER (fetched_at::DATE - day < {_REFRESH_DAYS})
+               sum(duplicate_rows)::BIGINT, sum(outside_rows)::BIGINT, list(fetched_at ORDER BY day ASC)
         FROM {DAYS} GROUP BY ALL ORDER BY table_name ASC
         """
     ).fetchall()
     return [
         EventTable(
             table, project, host, {name: value for name, value in json.loads(query).items() if name != "api"},
-            days[0], days[-1], len(days), tuple(_gaps(days)), open_days, events, doubles, outside,
-            fetched.replace(tzinfo=UTC),
+            days[0], days[-1], len(days), tuple(_gaps(days)), sum(map(is_open, days, moments, repeat(REFRESH_DAYS))),
+            events, doubles, outside, max(moments).replace(tzinfo=UTC),
         )
-        for table, project, host, query, days, events, doubles, outside, fetched, open_days in rows
+        for table, project, host, query, days, events, doubles, outside, moments in rows
         if existing(cursor, table) is not None
     ]  # fmt: skip
 

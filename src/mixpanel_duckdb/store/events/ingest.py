@@ -7,27 +7,30 @@ rows are all inserted by the stager's, or all by the writer's, which ends it in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 import duckdb
 
 from ...engage import MAX_NESTING, flatten, mend
-from ...http import utc_now
+from ...events import DayRange
 from ..database import Database, guard_log, literal, quote, storage_errors
 from ..journal import FetchSpec
 from .pieces import EventGroup, EventPiece, EventReceipt, OddEvents
 from .schema import DAYS, STRAYS
 from .schema import ODD as COUNTED
 from .spool import Spool
-from .sql import ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_of
+from .sql import DAYS_OF_LINES, ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_of
+from .strays import put_strays, take_strays
 
 __all__ = ["EventIngest"]
 
 _HASHES_AT_ONCE = 1_000_000
+_NOTHING_ODD = OddEvents()
 # Of DuckDB, for rows of several streams that are not committed yet.
 _MEMORY = "300MB"
 
@@ -38,10 +41,12 @@ class _Stream:
 
     first: date
     last: date
+    asked_at: datetime
     staged: bool
     cursor: duckdb.DuckDBPyConnection | None = None
     rows: int = 0
-    odd: OddEvents = field(default_factory=OddEvents)
+    outside: int = 0
+    odd: defaultdict[date, OddEvents] = field(default_factory=lambda: defaultdict(OddEvents))
     problem: str | None = None
 
     @property
@@ -53,6 +58,10 @@ class _Stream:
     def end(self) -> date:
         """The first day behind them."""
         return self.last + timedelta(days=1)
+
+    def count(self, day: date | None, odd: OddEvents) -> None:
+        """Count what is odd in an event; if that is of none of the days, with the first, as strays are."""
+        self.odd[day if day is not None and self.first <= day <= self.last else self.first].add(odd)
 
     def run(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run a statement in the transaction."""
@@ -71,9 +80,14 @@ class EventIngest:
     Args:
         database: Where to write.
         spec: What is fetched, and into which table.
+        one_by_one: Whether a stream is begun only when the one before has ended.
+
+    Attributes:
+        one_by_one: Likewise; whoever hands streams over must not mix them then.
     """
 
-    def __init__(self, database: Database, spec: FetchSpec) -> None:
+    def __init__(self, database: Database, spec: FetchSpec, *, one_by_one: bool = False) -> None:
+        self.one_by_one: bool = one_by_one
         self._database = database
         self._spec = spec
         self._table = quote(spec.table)
@@ -112,9 +126,9 @@ class EventIngest:
         if stream is None:
             others = list(self._streams.values())  # the writer takes some out meanwhile
             # Days that are asked for again: behind the writer, who may still have to roll back what came before.
-            again = any(each.first <= piece.last and piece.first <= each.last for each in others)
+            behind = self.one_by_one or any(each.first <= piece.last and piece.first <= each.last for each in others)
             here = sum(each.staged for each in others)
-            stream = _Stream(piece.first, piece.last, staged=not again and 3 * here < len(others))
+            stream = _Stream(piece.first, piece.last, piece.asked_at, staged=not behind and 3 * here < len(others))
             self._streams[piece.stream] = stream
         if piece.text and stream.problem is None:
             text, lines = _lines(piece.text)
@@ -140,35 +154,16 @@ class EventIngest:
 
     def _begin(self, stream: _Stream) -> None:
         """Open a transaction, and take away what it replaces."""
-        table, bounds = self._spec.table, stream.bounds
-        stream.cursor, days = self._database.cursor(), [table, stream.first, stream.last]
-        stream.cursor.execute("BEGIN")
-        if stream.run(f"SELECT 1 FROM {STRAYS} WHERE table_name = ? LIMIT 1", [table]):
-            self._take_strays(stream)
-        elif not stream.run(f"SELECT 1 FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ? LIMIT 1", days):
+        table, days = self._spec.table, [self._spec.table, stream.first, stream.last]
+        cursor = stream.cursor = self._database.cursor()
+        cursor.execute("BEGIN")
+        if not stream.run(f"SELECT 1 FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ? LIMIT 1", days):
             return
-        stream.run(f"DELETE FROM {self._table} WHERE time >= ? AND time < ?", bounds)
-        stream.run(
-            f"INSERT INTO {self._table} SELECT * EXCLUDE (table_name, day) FROM {STRAYS} "
-            "WHERE table_name = ? AND time >= ? AND time < ?", [table, *bounds],
-        )  # fmt: skip
+        if self.one_by_one:
+            take_strays(cursor, table, list(DayRange(stream.first, stream.last)))
+        stream.run(f"DELETE FROM {self._table} WHERE time >= ? AND time < ?", stream.bounds)
+        put_strays(cursor, table, "time >= ? AND time < ?", stream.bounds)
         stream.run(f"DELETE FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
-
-    def _take_strays(self, stream: _Stream) -> None:
-        """Take away the rows that came with these days and are of others by their times: as many of each as came."""
-        days = [self._spec.table, stream.first, stream.last]
-        stream.run(
-            f"""
-            DELETE FROM {self._table} WHERE rowid IN (
-                SELECT t.rowid FROM (
-                    SELECT rowid, hash(event, time, distinct_id, insert_id, properties) AS h,
-                           row_number() OVER (PARTITION BY h ORDER BY rowid ASC) AS n FROM {self._table}) t
-                JOIN (SELECT hash(event, time, distinct_id, insert_id, properties) AS h, count(*) AS n FROM {STRAYS}
-                      WHERE table_name = ? AND day BETWEEN ? AND ? GROUP BY ALL) s ON t.h = s.h AND t.n <= s.n)
-            """,
-            days,
-        )
-        stream.run(f"DELETE FROM {STRAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
 
     def _insert(self, stream: _Stream, piece: EventPiece) -> None:
         """Insert the events of a piece; of one that has other lines, too, nothing counts, and nothing that follows."""
@@ -192,10 +187,9 @@ class EventIngest:
             return here
         odd = stream.run(ODD, {"text": text})
         if not (here or odd):  # bytes that are no text: DuckDB has not looked at the lines
-            plain = b"\n".join(self._made_plain(stream, line) for line in text.split(b"\n"))
+            plain = _all_made_plain(stream, ((line, False) for line in text.split(b"\n")))
             return self._insert_lines(stream, plain, lines)
-        plain = b"\n".join(self._made_plain(stream, *each) for each in odd)
-        return here + self._insert_plain(stream, ROWS_MADE_PLAIN, len(odd), plain)
+        return here + self._insert_plain(stream, ROWS_MADE_PLAIN, len(odd), _all_made_plain(stream, odd))
 
     def _insert_plain(self, stream: _Stream, rows: str, lines: int, text: bytes | None = None) -> int:
         """Insert the plain events of some lines; say how many there are."""
@@ -207,69 +201,76 @@ class EventIngest:
             )
         if within < lines:
             ((outside,),) = stream.run(
-                f"INSERT INTO {STRAYS} SELECT $table, CASE WHEN time >= $end THEN $last::DATE ELSE $first::DATE END, * "
-                f"FROM ({rows}) WHERE time IS NULL OR time < $first OR time >= $end",
-                given | {"table": self._spec.table, "last": stream.last},
+                f"INSERT INTO {STRAYS} SELECT $table, $first::DATE, * FROM ({rows}) "
+                "WHERE time IS NULL OR time < $first OR time >= $end",
+                given | {"table": self._spec.table},
             )
-        stream.odd.outside += outside
+        stream.outside += outside
         return int(within + outside)
-
-    @staticmethod
-    def _made_plain(stream: _Stream, line: bytes | str, with_other_fields: bool = False) -> bytes:
-        """Mend a line, and count what was done."""
-        odd = stream.odd
-        found = mend(line.encode() if isinstance(line, str) else line)
-        odd.replaced, odd.mended = odd.replaced + found.replaced, odd.mended + found.mended
-        # Its properties are one level down.
-        text, flattened = flatten(found.text.decode(), MAX_NESTING + 1)
-        odd.flattened, odd.with_other_fields = odd.flattened + flattened, odd.with_other_fields + with_other_fields
-        return text.encode()
 
     def _end(self, stream: _Stream) -> None:
         """Write the journal and commit."""
         spec = self._spec
-        if stream.odd.outside:
-            stream.run(
-                f"INSERT INTO {self._table} SELECT * EXCLUDE (table_name, day) FROM {STRAYS} "
-                "WHERE table_name = ? AND day BETWEEN ? AND ?", [spec.table, stream.first, stream.last],
-            )  # fmt: skip
-        stream.odd.duplicates = self._duplicates(stream)
-        counts = ", ".join(f"CASE WHEN d = $5 THEN ${number} ELSE 0 END" for number in range(8, 8 + len(COUNTED)))
+        assert stream.cursor is not None  # noqa: S101 - begun by whoever inserts
+        if stream.outside:
+            put_strays(stream.cursor, spec.table, "day = ?", [stream.first])
+            stream.count(None, OddEvents(outside=stream.outside))
+        self._count_duplicates(stream)
+        days = list(DayRange(stream.first, stream.last))
         stream.run(
             f"""
-            INSERT INTO {DAYS} SELECT $1, d::DATE, $2, $3, $4, coalesce(n, 0), $7, {counts}
-            FROM unnest(generate_series($5::TIMESTAMP, $6::TIMESTAMP - INTERVAL 1 DAY, INTERVAL 1 DAY)) u(d)
-            LEFT JOIN (SELECT date_trunc('day', time) AS d, sum(one) AS n
+            INSERT INTO {DAYS} SELECT $table, day, $project, $host, $query, coalesce(n, 0), $at,
+                                      {", ".join(f"counts[{number}]" for number in range(1, 1 + len(COUNTED)))}
+            FROM (SELECT unnest($days::DATE[]) AS day, unnest($counts::BIGINT[][]) AS counts)
+            LEFT JOIN (SELECT time::DATE AS day, sum(one) AS n
                        FROM (SELECT time, 1 AS one FROM {self._table} UNION ALL  -- but those that came with other days
-                             SELECT time, -1 FROM {STRAYS} WHERE table_name = $1)
-                       WHERE time >= $5 AND time < $6 GROUP BY ALL) USING (d)
+                             SELECT time, -1 FROM {STRAYS} WHERE table_name = $table)
+                       WHERE time >= $first AND time < $end GROUP BY ALL) USING (day)
             """,
-            [
-                spec.table,
-                spec.project_id,
-                spec.host,
-                spec.query,
-                *stream.bounds,
-                utc_now(),
-                *astuple(stream.odd),
-            ],
-        )
+            {
+                "table": spec.table, "project": spec.project_id, "host": spec.host, "query": spec.query,
+                "days": days, "counts": [list(astuple(stream.odd[day])) for day in days], "at": stream.asked_at,
+                "first": stream.first, "end": stream.end,
+            },
+        )  # fmt: skip
         stream.run("COMMIT", [])
-        assert stream.cursor is not None  # noqa: S101 - begun above
         guard_log(stream.cursor)
 
-    def _duplicates(self, stream: _Stream) -> int:
+    def _count_duplicates(self, stream: _Stream) -> None:
         """Count the events that repeat another, some of them at a time."""
-        found, parts = 0, 1 + stream.rows // _HASHES_AT_ONCE
+        parts = 1 + stream.rows // _HASHES_AT_ONCE
         for part in range(parts if stream.rows else 0):
-            ((repeated,),) = stream.run(
-                "SELECT count(*) - count(DISTINCT h) FROM (SELECT hash(event, distinct_id, time, insert_id) AS h "
-                f"FROM {self._table} WHERE time >= ? AND time < ? AND insert_id IS NOT NULL) "
-                f"WHERE h % {parts} = {part}",
+            repeated = stream.run(
+                "SELECT day, sum(many - 1)::BIGINT FROM (SELECT min(time)::DATE AS day, count(*) AS many FROM "
+                f"(SELECT time, hash(event, distinct_id, time, insert_id) AS h FROM {self._table} "
+                f"WHERE time >= ? AND time < ? AND insert_id IS NOT NULL) WHERE h % {parts} = {part} "
+                "GROUP BY h HAVING count(*) > 1) GROUP BY ALL",
                 stream.bounds,
             )
-            found += repeated
-        return found
+            for day, many in repeated:
+                stream.count(day, OddEvents(duplicates=many))
+
+
+def _all_made_plain(stream: _Stream, lines: Iterable[tuple[bytes | str, bool]]) -> bytes:
+    """Mend lines, and count what was done, each with its day.
+
+    Args:
+        stream: Counts.
+        lines: Each with whether it had other fields beside its own.
+    """
+    made = [_made_plain(*each) for each in lines]
+    if changed := [each for each in made if each[1] != _NOTHING_ODD]:
+        days = stream.run(DAYS_OF_LINES, {"text": b"\n".join(text for text, _ in changed)})
+        for (day,), (_, odd) in zip(days, changed, strict=True):
+            stream.count(day, odd)
+    return b"\n".join(text for text, _ in made)
+
+
+def _made_plain(line: bytes | str, with_other_fields: bool) -> tuple[bytes, OddEvents]:
+    found = mend(line.encode() if isinstance(line, str) else line)
+    # Its properties are one level down.
+    text, flattened = flatten(found.text.decode(), MAX_NESTING + 1)
+    return text.encode(), OddEvents(0, 0, int(with_other_fields), found.replaced, found.mended, flattened)
 
 
 def _lines(text: bytes) -> tuple[bytes, int]:

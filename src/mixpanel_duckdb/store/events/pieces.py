@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, fields
+from datetime import date, datetime
 
 __all__ = ["EventGroup", "EventPiece", "EventReceipt", "OddEvents"]
 
@@ -16,6 +16,7 @@ class EventPiece:
         stream: Number of the stream.
         first: First of the days that it is of.
         last: Last of them.
+        asked_at: When they were asked for, in UTC: what happens later may be missing.
         text: Whole lines.
         ends: Whether nothing follows.
         broken: Whether the stream broke off, so that nothing of it counts.
@@ -26,6 +27,7 @@ class EventPiece:
     stream: int
     first: date
     last: date
+    asked_at: datetime
     text: bytes = b""
     ends: bool = False
     broken: bool = False
@@ -40,7 +42,7 @@ class EventPiece:
 
 @dataclass(slots=True)
 class OddEvents:
-    """What is counted of a request: doubles, events of other days, fields beside, and what was mended."""
+    """What is counted of a day: doubles, fields beside, what was mended, and strays with the first of their request."""
 
     duplicates: int = 0
     outside: int = 0
@@ -48,6 +50,11 @@ class OddEvents:
     replaced: int = 0
     mended: int = 0
     flattened: int = 0
+
+    def add(self, more: OddEvents) -> None:
+        """Count something else, too."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(more, each.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ is where DuckDB may not read files.
 from __future__ import annotations
 
 import glob
-import itertools
 import os
+import re
 import shutil
 import tempfile
+import uuid
 from contextlib import suppress
 
 import duckdb
@@ -23,7 +24,10 @@ from .sql import AROUND, columns_of_events, has_longer_number
 __all__ = ["Spool"]
 
 _FOLDER = ".pieces"
-_numbers = itertools.count(1)
+# What stands between a database's name and that: a process, and what no other folder has.
+_WHOSE = re.compile(r"\d+-[0-9a-f]+")
+# Folders of this process that are in use; those of another process cannot be, since it cannot have the database open.
+_IN_USE: set[str] = set()
 
 
 class Spool:
@@ -44,6 +48,7 @@ class Spool:
     def close(self) -> None:
         """Delete everything."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        _IN_USE.discard(self._folder)
 
     def put(self, text: bytes, lines: int) -> str | None:
         """Keep a piece for a moment.
@@ -100,11 +105,16 @@ class Spool:
 
 
 def _beside(database: str) -> str:
-    """Make a folder, and take away what a process has left that was killed: the database is this one's now."""
-    mine = f"{os.getpid()}-"
+    """Make a folder, and take away those that a process has left that was killed."""
     for path in glob.glob(f"{glob.escape(database)}.*{_FOLDER}"):
-        if not path.removeprefix(f"{database}.").startswith(mine):
+        whose = path.removeprefix(f"{database}.").removesuffix(_FOLDER)
+        if path not in _IN_USE and _WHOSE.fullmatch(whose):
             shutil.rmtree(path, ignore_errors=True)
-    folder = f"{database}.{mine}{next(_numbers)}{_FOLDER}"
-    os.mkdir(folder, 0o700)
+    folder = f"{database}.{os.getpid()}-{uuid.uuid4().hex[:12]}{_FOLDER}"
+    _IN_USE.add(folder)  # before anybody can find it
+    try:
+        os.mkdir(folder, 0o700)
+    except OSError:
+        _IN_USE.discard(folder)
+        raise
     return folder

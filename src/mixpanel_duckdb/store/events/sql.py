@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from ..pages import DEEP, has_odd_number, members_but
 
-__all__ = ["AROUND", "ODD", "ROWS", "ROWS_MADE_PLAIN", "columns_of_events", "has_longer_number", "rows_of"]
+__all__ = [
+    "AROUND",
+    "DAYS_OF_LINES",
+    "ODD",
+    "ROWS",
+    "ROWS_MADE_PLAIN",
+    "columns_of_events",
+    "has_longer_number",
+    "rows_of",
+]
 
 # Milliseconds are asked for; a server that gives seconds all the same gives a number that is no such moment.
 _MICROSECONDS = """
@@ -91,3 +100,11 @@ ODD = f"""
           FROM (SELECT *, line AS others FROM ({_PARSED})))
     WHERE NOT (is_event AND alone) OR ({DEEP})
 """
+# Of which day each line is, in their order; their numbers go where names of events do.
+_NUMBERED = """
+    SELECT number AS event, CASE WHEN starts_with(e.properties, '{') THEN e.properties END AS properties
+    FROM (SELECT number, TRY(from_json(line, '{"properties":"JSON"}')) AS e
+          FROM (SELECT unnest(lines) AS line, generate_subscripts(lines, 1) AS number
+                FROM (SELECT string_split(decode($text::BLOB), chr(10)) AS lines)))
+"""
+DAYS_OF_LINES = f"SELECT time::DATE FROM ({rows_of(_NUMBERED)}) ORDER BY event ASC"
