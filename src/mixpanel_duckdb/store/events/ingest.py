@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import duckdb
 
-from ...engage import MAX_NESTING, flatten, mend
+from ...fidelity import MAX_NESTING, flatten, mend
 from ...http import utc_now
 from ..database import Database, guard_log, literal, quote, storage_errors
 from ..journal import FetchSpec
