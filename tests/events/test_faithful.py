@@ -54,7 +54,7 @@ def test_what_is_not_json_is_mended_and_counted_and_what_is_beside_it_stays(valu
     assert [json.loads(text).get("v") for _, text in rows].count(kept) == 1
     assert sorted(json.loads(text)["n"] for _, text in rows if "n" in json.loads(text)) == [0, 0, 1, 1, 2, 2]
     if value != "[1,]":
-        assert getattr(result, count) == len(kept) if count == "replaced_characters" else 1
+        assert getattr(result, count) == (len(kept) if count == "replaced_characters" else 1)
 
 
 def test_a_text_that_only_looks_like_a_number_that_is_none_stays():
