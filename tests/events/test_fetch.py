@@ -414,6 +414,21 @@ def test_the_clock_of_the_times_is_told_by_the_moments_of_receipt_and_nothing_is
     assert stored(database) == counted(population.events(FIRST, FIRST))
 
 
+FAR = [2**63 - 1, -(2**63), -(2**53), 10**30, 1e308, -1e308, "1e400", "-inf", "NaN"]
+
+
+@pytest.mark.parametrize("figure", FAR, ids=str)
+@pytest.mark.parametrize("name", ["time", "$mp_api_timestamp_ms"])
+def test_no_figure_of_an_event_is_too_large_for_a_run(database, name, figure):
+    noon = 1767268800000
+    sent = [{"time": noon + number, "$mp_api_timestamp_ms": noon + number} for number in range(12)]
+    lines = [json.dumps({"event": "a", "properties": each}).encode() for each in [*sent, sent[0] | {name: figure}]]
+    with exporting(EventPopulation.raw({FIRST: lines})) as sim:
+        result = fetched(sim, database, FIRST, FIRST)
+    assert (result.total_rows, result.utc_offset_minutes) == (13, 0)
+    assert result.rows_outside_range == (name == "time")
+
+
 def test_a_stop_from_another_thread_ends_the_run_within_a_second_and_whole_days_stay(database):
     stop = threading.Event()
     with exporting(POPULATION, EventFault("stall", day="2026-01-05", times=None)) as sim:
