@@ -170,6 +170,33 @@ def test_a_run_that_goes_on_asks_for_no_day_that_it_has_stored_even_if_that_is_o
     assert stored(database) == counted(POPULATION.events(FIRST, LAST))
 
 
+def test_a_day_that_always_fails_does_not_keep_open_days_from_being_fetched_again(database):
+    today = datetime.now(UTC).date()
+    first, bad = today - timedelta(days=8), today - timedelta(days=7)
+    population = EventPopulation(first, today, 10)
+    with exporting(population, EventFault("text", day=str(bad), times=None), today=today + timedelta(days=2)) as sim:
+        assert not fetched(sim, database, first, today, days_per_request=1).is_complete
+        population.change(today, lambda lines: [*lines, *lines])
+        assert not fetched(sim, database, first, today, days_per_request=1).is_complete
+    expected = counted(population.events(first, first)) + counted(population.events(bad + timedelta(days=1), today))
+    assert stored(database) == expected
+
+
+def test_a_run_that_ended_early_goes_on_with_the_days_that_it_has_not_asked_for_even_if_all_are_open(database):
+    today = datetime.now(UTC).date()
+    first, population = today - timedelta(days=3), EventPopulation(today - timedelta(days=3), today, 10)
+    refused = EventFault("status", status=402, day=str(today), times=None)
+    with exporting(population, refused, today=today + timedelta(days=2)) as sim:
+        with pytest.raises(md.RequestRejectedError):
+            fetched(sim, database, first, today, days_per_request=1, workers=1)
+        sim.events.faults.clear()
+        sim.clear_requests()
+        assert fetched(sim, database, first, today, days_per_request=1).stored_days == 1
+        assert asked_for(sim) == [(str(today), str(today))]
+        assert fetched(sim, database, first, today).stored_days == 4
+    assert stored(database) == counted(population.events(first, today))
+
+
 def test_a_day_that_has_not_begun_where_the_project_is_is_left_out_and_said(database):
     with exporting(POPULATION, today=date(2026, 1, 8)) as sim:
         result = fetched(sim, database, days_per_request=3)

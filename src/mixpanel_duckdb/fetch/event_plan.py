@@ -110,6 +110,12 @@ class EventPlan:
         self.not_begun: date | None = None
 
     @property
+    def ended_early(self) -> bool:
+        """Whether days were left that nobody asked for."""
+        with self._changed:
+            return self._reason is not None
+
+    @property
     def total(self) -> int:
         """Requests that bring days, as it looks now."""
         with self._changed:

@@ -142,7 +142,7 @@ class EventFetching:
         return [day for (day,) in rows]
 
     def since(self, table: str, run: str) -> datetime:
-        """Tell when a run began; if the same one was not completed before, when that began.
+        """Tell when a run began; if the same one ended early before, when that began.
 
         Args:
             table: Table that is fetched into.
@@ -161,7 +161,7 @@ class EventFetching:
         return now if row is None else row[0]
 
     def completed(self, table: str) -> None:
-        """Note that the run brought all of its days, and leave small tables in few row groups."""
+        """Note that the run has asked for all of its days, and leave small tables in few row groups."""
         with storage_errors("write the journal"):
             self._cursor.execute(f"DELETE FROM {RUNS} WHERE table_name = ?", [table])
             for each in (table, DAYS):
