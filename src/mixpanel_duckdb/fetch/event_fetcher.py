@@ -186,7 +186,7 @@ class _Run:
                     not_begun = self._download(fetch.spec, todo, size) or not_begun
             finally:
                 with suppress(StorageError):
-                    self._events.remember(fetch, self._query.days, started, self._requests)
+                    self._events.remember(fetch, self._query.days, started, self._requests, not_begun)
             if not_begun is not None:
                 self._telling.not_begun(not_begun, self._query.days.last)
             # A day that was given up does not hold the open ones back; but of a refetch nothing else asks for it again.

@@ -167,7 +167,14 @@ class EventFetching:
             for each in (table, DAYS):
                 pack(self._cursor, self._database.tuning, each)
 
-    def remember(self, fetch: OpenFetch, days: DayRange, started: datetime, requests: Iterable[PageHistory]) -> None:
+    def remember(
+        self,
+        fetch: OpenFetch,
+        days: DayRange,
+        started: datetime,
+        requests: Iterable[PageHistory],
+        not_begun: date | None,
+    ) -> None:
         """Note how a run went, for a picture of it, in the place of the one before.
 
         Args:
@@ -175,9 +182,11 @@ class EventFetching:
             days: What was asked for.
             started: Its start, in UTC.
             requests: What happened for each request.
+            not_begun: The first day that had not begun, if any: neither it nor one after it is missing.
         """
-        known = self.days(fetch.spec.table, days.first, days.last).values()
-        counts = len(days), len(days) - len(known), sum(each.total for each in known)
+        known = self.days(fetch.spec.table, days.first, days.last)
+        wanted = sum(not_begun is None or day < not_begun or day in known for day in days)
+        counts = wanted, wanted - len(known), sum(each.total for each in known.values())
         write_history(self._cursor, fetch, started, counts, requests)
 
     def clock_offset(self, table: str, days: Sequence[date]) -> int | None:
