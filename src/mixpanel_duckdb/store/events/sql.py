@@ -2,14 +2,23 @@
 
 A line is parsed once, and its properties once more for the columns. It is plain if it is an object of a text ``event``
 and an object ``properties``, no deeper than DuckDB's functions bear, and of nothing else: then its parts are as long as
-it is, or its keys are two.
+it is, or its keys are these two.
 """
 
 from __future__ import annotations
 
 from ..pages import DEEP, has_odd_number, members_but
 
-__all__ = ["AROUND", "ODD", "ROWS", "ROWS_MADE_PLAIN", "columns_of_events", "has_longer_number", "rows_of"]
+__all__ = [
+    "AROUND",
+    "ODD",
+    "ROWS",
+    "ROWS_MADE_PLAIN",
+    "columns_of_events",
+    "has_longer_number",
+    "is_of_both",
+    "rows_of",
+]
 
 # Milliseconds are asked for; a server that gives seconds all the same gives a number that is no such moment.
 _MICROSECONDS = """
@@ -26,6 +35,11 @@ def has_longer_number(text: str) -> str:
     return f"({_LONGER.replace('text', text)})"
 
 
+def is_of_both(text: str) -> str:
+    """Write the condition that an object has an event and properties, each once, and nothing else."""
+    return f"list_sort(json_keys({text})) = ['event', 'properties']"
+
+
 _LINES = f"""
     SELECT unnest(string_split(text, chr(10))) AS line, {has_odd_number("text")} AS perhaps,
            {has_longer_number("text")} AS longer
@@ -36,10 +50,12 @@ AROUND = len('{"event":,"properties":}')
 _PARSED = f"""
     SELECT line, e.event AS event, e.properties AS properties,
            coalesce(starts_with(e.properties, '{{'), false)
+               AND CASE WHEN e.event IS NULL AND e.properties IS NOT NULL
+                        THEN list_contains(json_keys(line), 'event') ELSE true END
                AND NOT CASE WHEN perhaps THEN {has_odd_number("line")} ELSE false END AS is_event,
            CASE WHEN e.properties IS NULL THEN false
                 WHEN NOT longer AND strlen(line) = strlen(e.event) + strlen(e.properties) + {AROUND + 2} THEN true
-                ELSE len(json_keys(line)) = 2 END AS alone
+                ELSE {is_of_both("line")} END AS alone
     FROM (SELECT line, perhaps, longer, TRY(from_json(line, '{{"event":"VARCHAR","properties":"JSON"}}')) AS e
           FROM ({_LINES}))
 """
