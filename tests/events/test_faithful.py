@@ -106,6 +106,18 @@ def test_an_event_without_a_name_is_kept():
     assert result.rows_with_other_fields == 0
 
 
+@pytest.mark.parametrize("blank", [b"", b" ", b"\t ", b"\r", b"\x0b\x0c"], ids=str)
+@pytest.mark.parametrize("may_read_files", [True, False])
+def test_a_line_of_white_space_is_no_line(blank, may_read_files):
+    lines = [blank, line(',"n":1'), blank, blank, line(',"n":2'), blank]
+    with duckdb.connect() as connection, exporting(EventPopulation.raw({FIRST: lines})) as sim:
+        if not may_read_files:
+            connection.execute("SET enable_external_access = false")
+        assert fetched(sim, connection, FIRST, FIRST).total_rows == 2
+        with client_for(sim) as client:
+            assert len(list(client.export_events(FIRST, FIRST))) == 2
+
+
 def test_a_text_that_only_looks_like_a_number_that_is_none_stays():
     rows, result = stored([line(',"v":"NaN","w":"x NaN, Infinity]"')])
     assert json.loads(rows[0][1])["w"] == "x NaN, Infinity]"

@@ -7,6 +7,7 @@ rows are all inserted by the stager's, or all by the writer's, which ends it in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass, field, replace
@@ -28,6 +29,8 @@ from .sql import ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_of
 __all__ = ["EventIngest"]
 
 _HASHES_AT_ONCE = 1_000_000
+# Where every line of white space begins, but for the first.
+_MAYBE_BLANK = re.compile(rb"\n\s")
 # Of DuckDB, for rows of several streams that are not committed yet.
 _MEMORY = "300MB"
 
@@ -273,8 +276,8 @@ class EventIngest:
 
 
 def _lines(text: bytes) -> tuple[bytes, int]:
-    """Leave out empty lines and the last line end; count the lines."""
-    if b"\n\n" in text or b"\n\r" in text or text.startswith((b"\n", b"\r")):
+    """Leave out lines of white space and the last line end; count the lines."""
+    if text[:1].isspace() or _MAYBE_BLANK.search(text):
         text = b"\n".join(line for line in text.split(b"\n") if line.strip())
     text = text.rstrip()
     return text, text.count(b"\n") + 1 if text else 0
