@@ -179,6 +179,19 @@ def test_lines_are_the_same_wherever_the_stream_is_cut(texts, cuts, size, closed
     assert b"".join(whole).split(b"\n")[:-1] == lines
 
 
+def test_a_line_that_is_longer_than_a_piece_is_joined_once():
+    text = b'{"event":"a","properties":{"v":"' + b"v" * 24_000_000 + b'"}}'
+    pieces = [text[start : start + 1000] for start in range(0, len(text), 1000)]
+    began = time.process_time()
+    assert list(whole_lines(pieces, "a day", size=1000)) == [text + b"\n"]
+    assert time.process_time() - began < 10.0
+
+
+def test_a_line_that_does_not_end_is_given_up():
+    with pytest.raises(md.UnreadableAnswerError, match="more than 64,000,000 bytes"):
+        list(whole_lines(iter([b"a\n", *[b"v" * 1_000_000] * 70]), "a day"))
+
+
 @given(
     texts=st.lists(st.binary(max_size=300), max_size=6),
     members=st.integers(1, 4),

@@ -41,22 +41,21 @@ def whole_lines(pieces: Iterable[bytes], asked: str, *, size: int = PIECE_BYTES)
         True
     """
     parts: list[bytes] = []
-    held, last = 0, b""
+    held, last, has_end = 0, b"", False
     for piece in pieces:
         parts.append(piece)
         held += len(piece)
-        if held < size:
-            continue
-        text = b"".join(parts)
-        end = text.rfind(b"\n") + 1
-        if not end and held > _LONGEST_LINE:
-            raise UnreadableAnswerError(f"{asked}: a line of more than {_LONGEST_LINE:,} bytes is no event.")
-        parts, held = [text[end:]], len(text) - end
-        if end:
+        has_end = has_end or b"\n" in piece
+        if held >= size and has_end:
+            text = b"".join(parts)
+            end = text.rfind(b"\n") + 1
+            parts, held, has_end = [text[end:]], len(text) - end, False
             # The last line of all decides, and it may be in this piece: this one goes when another follows.
             if last:
                 yield last
             last = text[:end]
+        elif held > _LONGEST_LINE and not has_end:
+            raise UnreadableAnswerError(f"{asked}: a line of more than {_LONGEST_LINE:,} bytes is no event.")
     text = last + b"".join(parts)
     _check_end(text, asked)
     if text.strip():
