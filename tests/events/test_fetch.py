@@ -252,6 +252,16 @@ def test_events_at_other_times_than_were_asked_for_are_kept_counted_and_replaced
     assert stored(database) == counted(population.events("2026-01-01", "2026-01-02"))
 
 
+def test_the_first_events_that_mixpanel_takes_are_of_their_day(database):
+    noon = 31_665_600_000
+    population = EventPopulation.of_events([{"event": "a", "properties": {"time": noon}}])
+    with exporting(population) as sim:
+        result = fetched(sim, database, "1971-01-02", "1971-01-02")
+    assert (result.total_rows, result.rows_outside_range) == (1, 0)
+    with duckdb.connect(database) as connection:
+        assert connection.execute("SELECT epoch_ms(time) FROM events").fetchall() == [(noon,)]
+
+
 @pytest.mark.parametrize("form", [{"time": "float"}, {"time": "text"}, {"honours_ms": False}])
 def test_times_are_moments_in_any_form(database, form):
     with exporting(EventPopulation(FIRST, FIRST, 20, odd=0), **form) as sim:

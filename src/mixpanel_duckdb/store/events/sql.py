@@ -20,10 +20,11 @@ __all__ = [
     "rows_of",
 ]
 
-# Milliseconds are asked for; a server that gives seconds all the same gives a number that is no such moment.
+# Milliseconds are asked for. A server that gives seconds all the same gives a number that would be a moment of 1970:
+# Mixpanel takes no event of before 1971, on any clock.
 _MICROSECONDS = """
-    CASE WHEN sent BETWEEN -62135596800 AND 99999999999 THEN sent * 1000000
-         WHEN sent BETWEEN 100000000000 AND 253402300799999 THEN sent * 1000 END
+    CASE WHEN sent >= -62135596800 AND sent < 31000000000 THEN sent * 1000000
+         WHEN sent BETWEEN 31000000000 AND 253402300799999 THEN sent * 1000 END
 """
 # DuckDB writes such a number in more letters than it came: then lengths tell nothing. A text may look so, too.
 # The patterns begin with letters, as those of odd numbers do.
