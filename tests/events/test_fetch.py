@@ -14,6 +14,7 @@ from events.exporting import client_for, counted, exporting
 from helpers import threads_named
 from mixpanel_duckdb.cli.text import fetch_text
 from mixpanel_duckdb.simulator import EventFault, EventPopulation
+from mixpanel_duckdb.store.events.ingest import _Stream
 
 FIRST, LAST = "2026-01-01", "2026-01-09"
 POPULATION = EventPopulation(FIRST, LAST, 120, odd=3)
@@ -250,6 +251,22 @@ def test_events_at_other_times_than_were_asked_for_are_kept_counted_and_replaced
         population.change("2026-01-01", lambda lines: lines[:1])
         fetched(sim, database, "2026-01-01", "2026-01-02", refetch=True)
     assert stored(database) == counted(population.events("2026-01-01", "2026-01-02"))
+
+
+def test_strays_of_one_day_cost_the_streams_of_others_no_look_through_the_table(database, monkeypatch):
+    days = {"2026-01-01": [b'{"event":"timeless","properties":{}}'] * 2, "2026-01-02": []}
+    looked, run = [], _Stream.run
+
+    def noted(stream, sql, values):
+        looked.append((str(stream.first), "row_number()" in sql))
+        return run(stream, sql, values)
+
+    with exporting(EventPopulation.raw(days)) as sim:
+        fetched(sim, database, "2026-01-01", "2026-01-02", days_per_request=1)
+        monkeypatch.setattr(_Stream, "run", noted)
+        result = fetched(sim, database, "2026-01-01", "2026-01-02", days_per_request=1, refetch=True)
+    assert (result.total_rows, result.rows_outside_range) == (2, 2)
+    assert {day for day, through in looked if through} == {"2026-01-01"} < {day for day, _ in looked}
 
 
 def test_the_first_events_that_mixpanel_takes_are_of_their_day(database):

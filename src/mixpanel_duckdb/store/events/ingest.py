@@ -159,19 +159,23 @@ class EventIngest:
 
     def _take_strays(self, stream: _Stream) -> None:
         """Take away the rows that came with these days and are of others by their times: as many of each as came."""
-        days = [self._spec.table, stream.first, stream.last]
+        days, theirs = [self._spec.table, stream.first, stream.last], "table_name = ? AND day BETWEEN ? AND ?"
+        ((many, *times),) = stream.run(f"SELECT count(*), min(time), max(time) FROM {STRAYS} WHERE {theirs}", days)
+        if not many:
+            return
         stream.run(
             f"""
             DELETE FROM {self._table} WHERE rowid IN (
                 SELECT t.rowid FROM (
                     SELECT rowid, hash(event, time, distinct_id, insert_id, properties) AS h,
-                           row_number() OVER (PARTITION BY h ORDER BY rowid ASC) AS n FROM {self._table}) t
+                           row_number() OVER (PARTITION BY h ORDER BY rowid ASC) AS n
+                    FROM {self._table} WHERE time IS NULL OR time BETWEEN ? AND ?) t
                 JOIN (SELECT hash(event, time, distinct_id, insert_id, properties) AS h, count(*) AS n FROM {STRAYS}
-                      WHERE table_name = ? AND day BETWEEN ? AND ? GROUP BY ALL) s ON t.h = s.h AND t.n <= s.n)
+                      WHERE {theirs} GROUP BY ALL) s ON t.h = s.h AND t.n <= s.n)
             """,
-            days,
+            [*times, *days],
         )
-        stream.run(f"DELETE FROM {STRAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
+        stream.run(f"DELETE FROM {STRAYS} WHERE {theirs}", days)
 
     def _insert(self, stream: _Stream, piece: EventPiece) -> None:
         """Insert the events of a piece; of one that has other lines, too, nothing counts, and nothing that follows."""
