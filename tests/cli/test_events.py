@@ -49,6 +49,8 @@ def test_a_day_that_is_missing_ends_in_4_and_names_it():
         (("--from", "2026-01-01"), {}, 2),
         (DAYS, {"MP_SECRET": "wrong"}, 3),
         ((*DAYS, "-d", "no/such/folder/x.duckdb"), {}, 5),
+        ((*DAYS, "--event", "\udcff"), {}, 2),
+        ((*DAYS, "--where", "\udcff"), {}, 2),
     ],
 )
 def test_what_is_wrong_has_its_exit_code(arguments, environment, code):

@@ -157,7 +157,18 @@ def test_wrong_dates_are_refused_before_anything_is_sent(arguments):
         assert not sim.requests
 
 
-@pytest.mark.parametrize("filters", [{"events": "Login"}, {"events": []}, {"events": [1]}, {"where": ""}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"events": "Login"},
+        {"events": []},
+        {"events": [1]},
+        {"events": ["a", "\udcff"]},
+        {"where": ""},
+        {"where": "\ud800"},
+        {"limit": 0},
+    ],
+)
 def test_wrong_filters_are_refused(filters):
     with exporting(POPULATION) as sim, client_for(sim) as client, pytest.raises(md.QueryError):
         list(client.export_events(FIRST, LAST, **filters))
