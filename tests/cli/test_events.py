@@ -49,11 +49,21 @@ def test_a_day_that_is_missing_ends_in_4_and_names_it():
         (("--from", "2026-01-01"), {}, 2),
         (DAYS, {"MP_SECRET": "wrong"}, 3),
         ((*DAYS, "-d", "no/such/folder/x.duckdb"), {}, 5),
+        ((*DAYS, "--event", "\udcff"), {}, 2),
+        ((*DAYS, "--where", "\udcff"), {}, 2),
+        ((*DAYS, "--workers", "0"), {}, 2),
     ],
 )
 def test_what_is_wrong_has_its_exit_code(arguments, environment, code):
     with exporting(POPULATION) as sim:
         assert called(sim, *arguments, **environment).exit_code == code
+
+
+def test_more_workers_than_ten_are_capped_and_that_is_said():
+    with exporting(POPULATION) as sim:
+        done = called(sim, *DAYS, "--workers", "11")
+    assert done.exit_code == 0
+    assert "--workers 11 is capped at 10" in done.stderr
 
 
 def test_status_tells_days_gaps_and_rows_of_a_table_of_events():

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mixpanel_duckdb as md
-from events.exporting import exporting
+from events.exporting import client_for, exporting
 from events.test_fetch import FIRST, fetched
+from mixpanel_duckdb.fidelity import decoded, encoded
 from mixpanel_duckdb.simulator import EventPopulation
 from mixpanel_duckdb.store.events.spool import Spool
 
@@ -56,7 +57,67 @@ def test_what_is_not_json_is_mended_and_counted_and_what_is_beside_it_stays(valu
     assert [json.loads(text).get("v") for _, text in rows].count(kept) == 1
     assert sorted(json.loads(text)["n"] for _, text in rows if "n" in json.loads(text)) == [0, 0, 1, 1, 2, 2]
     if value != "[1,]":
-        assert getattr(result, count) == len(kept) if count == "replaced_characters" else 1
+        assert getattr(result, count) == (len(kept) if count == "replaced_characters" else 1)
+
+
+DEEP = ["[" * levels + "]" * levels for levels in (1000, 1500, 20_000)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [r'"\ud83d"', '"BAD"', "NaN", "nan", "-Infinity", '"a\tb"', "[1,]", "1" * 5000, *DEEP],
+    ids=lambda value: f"{value[:10]} {len(value)}",
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_the_stream_gives_each_event_as_the_table_keeps_it_also_at_its_end(value, last):
+    lines = [line(f',"v":{value}').replace(b"BAD", b"\xff"), line("")][:: -1 if last else 1]
+    with exporting(EventPopulation.raw({FIRST: lines})) as sim, client_for(sim) as client:
+        streamed = [encoded(event["properties"]) for event in client.export_events(FIRST, FIRST)]
+    rows, result = stored(lines)
+    assert result.is_complete
+    assert sorted(streamed) == sorted(encoded(decoded(text.encode())[0]) for _, text in rows)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'{"name":"ana","properties":{"time":1}}',
+        b'{"properties":{"who":"ana"}}',
+        b'{"event":"ana"}',
+        b'{"event":"a","properties":["ana"]}',
+        b'["ana"]',
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_a_line_without_event_or_properties_is_none_and_no_error_tells_what_it_holds(other, last):
+    lines = [line(""), other, *[line("")] * (not last)]
+    refusal = pytest.raises(md.UnreadableAnswerError, match=r"is no (whole )?event")
+    with exporting(EventPopulation.raw({FIRST: lines})) as sim, client_for(sim) as client, refusal as refused:
+        list(client.export_events(FIRST, FIRST))
+    assert "ana" not in str(refused.value.to_dict())
+    rows, result = stored(lines)
+    assert not rows
+    assert result.failed_date_ranges == ((FIRST, FIRST),)
+    assert "ana" not in str(result.errors)
+
+
+def test_an_event_without_a_name_is_kept():
+    rows, result = stored([line("", event="null"), line("")])
+    assert {name for name, _ in rows} == {"a", None}
+    assert result.rows_with_other_fields == 0
+
+
+@pytest.mark.parametrize("blank", [b"", b" ", b"\t ", b"\r", b"\x0b\x0c"], ids=str)
+@pytest.mark.parametrize("may_read_files", [True, False])
+def test_a_line_of_white_space_is_no_line(blank, may_read_files):
+    lines = [blank, line(',"n":1'), blank, blank, line(',"n":2'), blank]
+    with duckdb.connect() as connection, exporting(EventPopulation.raw({FIRST: lines})) as sim:
+        if not may_read_files:
+            connection.execute("SET enable_external_access = false")
+        assert fetched(sim, connection, FIRST, FIRST).total_rows == 2
+        with client_for(sim) as client:
+            assert len(list(client.export_events(FIRST, FIRST))) == 2
 
 
 def test_a_text_that_only_looks_like_a_number_that_is_none_stays():

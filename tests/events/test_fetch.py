@@ -197,6 +197,33 @@ def test_a_run_that_goes_on_asks_for_no_day_that_it_has_stored_even_if_that_is_o
     assert stored(database) == counted(POPULATION.events(FIRST, LAST))
 
 
+def test_a_day_that_always_fails_does_not_keep_open_days_from_being_fetched_again(database):
+    today = datetime.now(UTC).date()
+    first, bad = today - timedelta(days=8), today - timedelta(days=7)
+    population = EventPopulation(first, today, 10)
+    with exporting(population, EventFault("text", day=str(bad), times=None), today=today + timedelta(days=2)) as sim:
+        assert not fetched(sim, database, first, today, days_per_request=1).is_complete
+        population.change(today, lambda lines: [*lines, *lines])
+        assert not fetched(sim, database, first, today, days_per_request=1).is_complete
+    expected = counted(population.events(first, first)) + counted(population.events(bad + timedelta(days=1), today))
+    assert stored(database) == expected
+
+
+def test_a_run_that_ended_early_goes_on_with_the_days_that_it_has_not_asked_for_even_if_all_are_open(database):
+    today = datetime.now(UTC).date()
+    first, population = today - timedelta(days=3), EventPopulation(today - timedelta(days=3), today, 10)
+    refused = EventFault("status", status=402, day=str(today), times=None)
+    with exporting(population, refused, today=today + timedelta(days=2)) as sim:
+        with pytest.raises(md.RequestRejectedError):
+            fetched(sim, database, first, today, days_per_request=1, workers=1)
+        sim.events.faults.clear()
+        sim.clear_requests()
+        assert fetched(sim, database, first, today, days_per_request=1).stored_days == 1
+        assert asked_for(sim) == [(str(today), str(today))]
+        assert fetched(sim, database, first, today).stored_days == 4
+    assert stored(database) == counted(population.events(first, today))
+
+
 def test_a_day_that_has_not_begun_where_the_project_is_is_left_out_and_said(database):
     with exporting(POPULATION, today=date(2026, 1, 8)) as sim:
         result = fetched(sim, database, days_per_request=3)
@@ -327,6 +354,16 @@ def test_no_other_row_is_looked_at_for_the_strays_of_days_that_have_none(databas
         take_strays(Recorded(), "events", [date(2026, 1, 4)])
         assert connection.execute("SELECT event FROM events").fetchall() == [("noon 4",)]
     assert sum('"events" WHERE time BETWEEN' in sql for sql in said) == 1
+
+
+def test_the_first_events_that_mixpanel_takes_are_of_their_day(database):
+    noon = 31_665_600_000
+    population = EventPopulation.of_events([{"event": "a", "properties": {"time": noon}}])
+    with exporting(population) as sim:
+        result = fetched(sim, database, "1971-01-02", "1971-01-02")
+    assert (result.total_rows, result.rows_outside_range) == (1, 0)
+    with duckdb.connect(database) as connection:
+        assert connection.execute("SELECT epoch_ms(time) FROM events").fetchall() == [(noon,)]
 
 
 @pytest.mark.parametrize("form", [{"time": "float"}, {"time": "text"}, {"honours_ms": False}])
@@ -547,6 +584,21 @@ def test_the_clock_of_the_times_is_told_by_the_moments_of_receipt_and_nothing_is
     assert result.utc_offset_minutes == told
     assert bool(told) == any("times are of a clock at UTC" in text for text in result.notices)
     assert stored(database) == counted(population.events(FIRST, FIRST))
+
+
+FAR = [2**63 - 1, -(2**63), -(2**53), 10**30, 1e308, -1e308, "1e400", "-inf", "NaN"]
+
+
+@pytest.mark.parametrize("figure", FAR, ids=str)
+@pytest.mark.parametrize("name", ["time", "$mp_api_timestamp_ms"])
+def test_no_figure_of_an_event_is_too_large_for_a_run(database, name, figure):
+    noon = 1767268800000
+    sent = [{"time": noon + number, "$mp_api_timestamp_ms": noon + number} for number in range(12)]
+    lines = [json.dumps({"event": "a", "properties": each}).encode() for each in [*sent, sent[0] | {name: figure}]]
+    with exporting(EventPopulation.raw({FIRST: lines})) as sim:
+        result = fetched(sim, database, FIRST, FIRST)
+    assert (result.total_rows, result.utc_offset_minutes) == (13, 0)
+    assert result.rows_outside_range == (name == "time")
 
 
 def test_a_stop_from_another_thread_ends_the_run_within_a_second_and_whole_days_stay(database):

@@ -45,6 +45,19 @@ def test_what_an_earlier_run_has_learned_is_used_from_the_first_request():
     assert len(batches(EventPlan(YEAR, rate=1000.0), 1000)) == 13
 
 
+@pytest.mark.parametrize("rows", [0, 3, 30_000, 100_000, 1_000_000])
+def test_the_first_answer_tells_how_many_requests_there_will_be(rows):
+    plan = EventPlan(YEAR)
+    plan.committed(plan.take(FetchControl()), rows)
+    assert 1 + plan.to_come == plan.total == len(batches(EventPlan(YEAR), rows))
+
+
+def test_a_first_request_that_fails_says_nothing_of_hours():
+    plan = EventPlan(YEAR)
+    plan.died(plan.take(FetchControl()), "it broke off")
+    assert plan.to_come < EXPORT_QUOTA
+
+
 @given(missing=st.sets(st.integers(0, 364), max_size=60), size=st.none() | st.integers(1, 40))
 def test_every_day_is_asked_for_once_and_no_other(missing, size):
     days = [day for number, day in enumerate(YEAR) if number not in missing]

@@ -157,7 +157,18 @@ def test_wrong_dates_are_refused_before_anything_is_sent(arguments):
         assert not sim.requests
 
 
-@pytest.mark.parametrize("filters", [{"events": "Login"}, {"events": []}, {"events": [1]}, {"where": ""}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"events": "Login"},
+        {"events": []},
+        {"events": [1]},
+        {"events": ["a", "\udcff"]},
+        {"where": ""},
+        {"where": "\ud800"},
+        {"limit": 0},
+    ],
+)
 def test_wrong_filters_are_refused(filters):
     with exporting(POPULATION) as sim, client_for(sim) as client, pytest.raises(md.QueryError):
         list(client.export_events(FIRST, LAST, **filters))
@@ -177,6 +188,19 @@ def test_lines_are_the_same_wherever_the_stream_is_cut(texts, cuts, size, closed
     whole = list(whole_lines(pieces, "a day", size=size))
     assert all(piece.endswith(b"\n") for piece in whole)
     assert b"".join(whole).split(b"\n")[:-1] == lines
+
+
+def test_a_line_that_is_longer_than_a_piece_is_joined_once():
+    text = b'{"event":"a","properties":{"v":"' + b"v" * 24_000_000 + b'"}}'
+    pieces = [text[start : start + 1000] for start in range(0, len(text), 1000)]
+    began = time.process_time()
+    assert list(whole_lines(pieces, "a day", size=1000)) == [text + b"\n"]
+    assert time.process_time() - began < 10.0
+
+
+def test_a_line_that_does_not_end_is_given_up():
+    with pytest.raises(md.UnreadableAnswerError, match="more than 64,000,000 bytes"):
+        list(whole_lines(iter([b"a\n", *[b"v" * 1_000_000] * 70]), "a day"))
 
 
 @given(

@@ -1,5 +1,7 @@
 """Pictures of fetches of events: complete, incomplete, stopped, and by the command."""
 
+from datetime import date
+
 import pytest
 from click.testing import CliRunner
 
@@ -48,6 +50,19 @@ def test_days_that_were_given_up_are_marked(database):
         said = fetched(sim, database, FIRST, LAST, days_per_request=1).timeline().svg
     assert "incomplete · 1 day missing" in said
     assert "2026-01-02: given up" in said
+
+
+@pytest.mark.parametrize(
+    ("last", "days"), [(date(2026, 1, 2), "2 of 2 days, 40 events"), (date(2025, 12, 31), "0 of 0 days, 0 events")]
+)
+def test_days_that_have_not_begun_are_not_missing(database, last, days):
+    with exporting(POPULATION, today=last) as sim:
+        result = fetched(sim, database, FIRST, LAST)
+    assert result.is_complete
+    said = result.timeline().svg
+    assert days in said
+    assert ">complete · " in said
+    assert "missing" not in said
 
 
 def test_a_run_that_its_caller_ends_is_drawn_with_what_was_stored(database):

@@ -32,7 +32,7 @@ PLACES = {
     "events": (0.9, 6),
     "http": (0, 6.9),
     "accounts": (0.9, 6), "store/database": (6.2, 12),
-    "arguments": (0.9, 4.4), "extras": (4.6, 7.9),
+    "arguments": (0.9, 4.4), "extras": (4.6, 7.9), "fidelity": (8.3, 12),
     "errors": (0.9, 2.4), "process": (2.5, 5.4), "_lazy": (5.5, 6.5), "_version": (6.6, 7.9),
     "simulator": (8.3, 12),
     "text": (0.9, 7.9),

@@ -30,7 +30,7 @@ FLOORS = """
     events
     http
     accounts  store/database
-    arguments  extras
+    arguments  extras  fidelity
     _lazy  _version  errors  process  simulator
     text
 """

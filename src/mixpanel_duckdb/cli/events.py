@@ -42,7 +42,7 @@ The same command again fetches the days that are missing, or were still open whe
 @database_option("DuckDB file; it is made if there is none.")
 @click.option("--event", "names", multiple=True, metavar="NAME", help="Only events of this name; repeatable.")
 @click.option("--where", metavar="EXPR", help="Only events for which this is true.")
-@click.option("--workers", type=click.IntRange(min=1, max=10), metavar="N", help="Requests at a time. Default: 4.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Requests at a time, 1 to 10. Default: 4.")
 @click.option(
     "--days-per-request",
     type=click.IntRange(min=1),
@@ -90,6 +90,7 @@ def events(
 ) -> None:
     """Fetch the events of some days into TABLE (default: events) of a DuckDB file."""
     with talk.listening():
+        workers = _workers(workers, talk)
         timeline = writable(timeline, database)
         from ..api import fetch_events  # noqa: PLC0415 - --help needs no DuckDB
 
@@ -117,3 +118,12 @@ def events(
                 allow_http=allow_http,
             )
     end_with(talk, result.to_dict(), events_text(result, database, talk.told), complete=result.is_complete)
+
+
+def _workers(workers: int | None, talk: Talk) -> int | None:
+    from ..http import MOST_EXPORTS  # noqa: PLC0415 - --help needs no httpx
+
+    if workers is None or workers <= MOST_EXPORTS:
+        return workers
+    talk.warn(f"--workers {workers} is capped at {MOST_EXPORTS} requests at a time.")
+    return MOST_EXPORTS

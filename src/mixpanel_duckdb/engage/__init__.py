@@ -11,8 +11,6 @@ knows what a page looks like.
 ``page``          one page as it travels, and what makes it readable
 ``announcement``  what page 0 announces of a result, and what every page must then look like
 ``sizing``        how large pages are asked for, by what page 0 shows
-``fidelity``      JSON by the letter: what readers refuse or disagree on becomes text that all read alike
-``values``        JSON and Python values, by the same rules
 ``readahead``     the pages of a result fetched ahead of whoever takes them in order
 ``stream``        all profiles of a query, one after the other
 ``client``        ``MixpanelClient``: the face of the room
@@ -21,27 +19,21 @@ knows what a page looks like.
 
 from .announcement import ROUNDS, UNREADABLE_TRIES, Announcement, row_oddity
 from .client import MixpanelClient
-from .fidelity import MARK, MAX_NESTING, Mended, flatten, mend
 from .page import EngagePage, damage, page_count, pieces
 from .query import ProfileFilters, ProfileQuery
 from .sizing import LARGE_TRIES, PageSizing, page_sizing, shortfall
 
 __all__ = [
     "LARGE_TRIES",
-    "MARK",
-    "MAX_NESTING",
     "ROUNDS",
     "UNREADABLE_TRIES",
     "Announcement",
     "EngagePage",
-    "Mended",
     "MixpanelClient",
     "PageSizing",
     "ProfileFilters",
     "ProfileQuery",
     "damage",
-    "flatten",
-    "mend",
     "page_count",
     "page_sizing",
     "pieces",

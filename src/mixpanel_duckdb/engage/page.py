@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import RateLimitError, ServerError, SessionLostError, UnreadableAnswerError
+from ..fidelity import decoded, encoded
 from ..http import server_words
 from .fields import Fields, NotWholeError, read_fields
-from .values import decoded, encoded
 
 __all__ = ["EngagePage", "damage", "page_count", "pieces"]
 

@@ -7,19 +7,21 @@ status 200, Mixpanel ends some with the words ``terminated early`` or inside a l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..errors import UnreadableAnswerError
+from ..fidelity import decoded
 from ..http import server_words
-from ..text import excerpt
 
-__all__ = ["PIECE_BYTES", "whole_lines"]
+__all__ = ["PIECE_BYTES", "event_of", "whole_lines"]
 
 # Enough for one statement of DuckDB's, and little in memory.
 PIECE_BYTES = 2_000_000
 # Mixpanel takes no event of more than a megabyte.
 _LONGEST_LINE = 64_000_000
+# Around the properties of an event.
+_LEVELS = 1
 
 
 def whole_lines(pieces: Iterable[bytes], asked: str, *, size: int = PIECE_BYTES) -> Iterator[bytes]:
@@ -39,39 +41,47 @@ def whole_lines(pieces: Iterable[bytes], asked: str, *, size: int = PIECE_BYTES)
         True
     """
     parts: list[bytes] = []
-    held, last = 0, b""
+    held, last, has_end = 0, b"", False
     for piece in pieces:
         parts.append(piece)
         held += len(piece)
-        if held < size:
-            continue
-        text = b"".join(parts)
-        end = text.rfind(b"\n") + 1
-        if not end and held > _LONGEST_LINE:
-            raise UnreadableAnswerError(f"{asked}: a line of more than {_LONGEST_LINE:,} bytes is no event.")
-        parts, held = [text[end:]], len(text) - end
-        if end:
+        has_end = has_end or b"\n" in piece
+        if held >= size and has_end:
+            text = b"".join(parts)
+            end = text.rfind(b"\n") + 1
+            parts, held, has_end = [text[end:]], len(text) - end, False
             # The last line of all decides, and it may be in this piece: this one goes when another follows.
             if last:
                 yield last
             last = text[:end]
+        elif held > _LONGEST_LINE and not has_end:
+            raise UnreadableAnswerError(f"{asked}: a line of more than {_LONGEST_LINE:,} bytes is no event.")
     text = last + b"".join(parts)
     _check_end(text, asked)
     if text.strip():
         yield text if text.endswith(b"\n") else text + b"\n"
 
 
+def event_of(line: bytes) -> dict[str, Any] | None:
+    """Decode a line as the store would keep it; ``None`` if it is no event.
+
+    Example:
+        >>> event_of(b'{"event": "a", "properties": {"v": [NaN,]}}')
+        {'event': 'a', 'properties': {'v': ['NaN']}}
+    """
+    try:
+        event, _ = decoded(line, _LEVELS)
+    except ValueError:
+        return None
+    if isinstance(event, dict) and "event" in event and isinstance(event.get("properties"), dict):
+        return event
+    return None
+
+
 def _check_end(text: bytes, asked: str) -> None:
     """Look at the last line of all."""
     line = text.rstrip().rpartition(b"\n")[2].strip()
-    if not line:
-        return
-    try:
-        event = json.loads(line.decode("utf-8", "replace"), strict=False)
-        whole = isinstance(event, dict) and isinstance(event.get("properties"), dict)
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
+    if line and event_of(line) is None:
         words = _words(line)
         raise UnreadableAnswerError(f"{asked}: the export did not end as it should: {words}.", server_text=words)
 
@@ -81,6 +91,4 @@ def _words(line: bytes) -> str:
     said = b"terminated early"
     if line.endswith(said):
         return said.decode()
-    if line.startswith(b'{"event"'):
-        return "its last line is cut"
-    return server_words(line) or excerpt(line[:200].decode("utf-8", "replace"))
+    return server_words(line) or "its last line is no whole event"

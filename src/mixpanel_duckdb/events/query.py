@@ -68,6 +68,9 @@ class EventQuery:
             raise QueryError("events must be a list of names of events, at least one; leave it out to get all.")
         if where is not None and (not isinstance(where, str) or not where.strip()):
             raise QueryError("where must be an expression, as text; leave it out to get all events.")
+        for name, texts in (("events", events or ()), ("where", where or "")):
+            if any("\ud800" <= char <= "\udfff" for text in texts for char in text):
+                raise QueryError(f"{name} holds a lone surrogate, which cannot be sent.")
         if limit is not None and (type(limit) is not int or not 1 <= limit <= _MOST_LIMIT):
             raise refusal("limit", limit, f"a whole number from 1 to {_MOST_LIMIT:,}, or None")
         return cls(DayRange(first, last), None if events is None else tuple(events), where, limit)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..accounts import Signer
 from ..errors import RateLimitError, UnreadableAnswerError
-from ..http import Download, Exchange, ExportLimiter, FetchControl, RetryPolicy, Stop, Transport, read_limit
-from .lines import PIECE_BYTES, whole_lines
+from ..http import (
+    Download,
+    Exchange,
+    ExportLimiter,
+    FetchControl,
+    RetryPolicy,
+    Stop,
+    Transport,
+    read_limit,
+    server_words,
+)
+from .lines import PIECE_BYTES, event_of, whole_lines
 from .query import EventQuery
 
 if TYPE_CHECKING:
@@ -117,11 +126,9 @@ class EventReader:
 
 
 def _event(line: bytes, asked: str) -> dict[str, Any]:
-    try:
-        event = json.loads(line.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
-        event = None
-    if not isinstance(event, dict) or not isinstance(event.get("properties"), dict):
-        text = line[:200].decode("utf-8", "replace")
-        raise UnreadableAnswerError(f"{asked}: a line of the export is no event: {text}", server_text=text)
+    event = event_of(line)
+    if event is None:
+        words = server_words(line)
+        told = f": {words}" if words else ""
+        raise UnreadableAnswerError(f"{asked}: a line of the export is no event{told}.", server_text=words or None)
     return event

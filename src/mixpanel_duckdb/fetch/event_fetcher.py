@@ -149,7 +149,7 @@ class _Run:
         self._control = FetchControl(meter=Meter(max_wait=max_wait, on_request=self._count_one))
         self._started = time.monotonic()
         self._known: dict[date, DayRecord] = {}
-        self._failed: list[tuple[DayRange, str]] = []
+        self._failed, self._ended_early = list[tuple[DayRange, str]](), False
 
     def carry_out(
         self,
@@ -187,9 +187,12 @@ class _Run:
                     not_begun = self._download(fetch.spec, todo, size) or not_begun
             finally:
                 with suppress(StorageError):
-                    self._events.remember(fetch, self._query.days, started, self._requests)
+                    self._events.remember(fetch, self._query.days, started, self._requests, not_begun)
             if not_begun is not None:
                 self._telling.not_begun(not_begun, self._query.days.last)
+            # A day that was given up does not hold the open ones back; but of a refetch nothing else asks for it again.
+            if not (self._ended_early or (refetch and self._failed)):
+                self._events.completed(fetch.spec.table)
             return self._result(store, fetch, refresh_days, skipped)
 
     def _todo(self, spec: FetchSpec, refresh_days: int, *, refetch: bool) -> list[date]:
@@ -231,7 +234,7 @@ class _Run:
                 self._note_requests(spec)
             self._requests = download.history()
         plan.close()
-        self._failed = plan.failed
+        self._failed, self._ended_early = plan.failed, plan.ended_early
         return plan.not_begun
 
     def _count_one(self) -> None:
@@ -248,8 +251,6 @@ class _Run:
     def _result(self, store: ProfileStore, fetch: OpenFetch, refresh_days: int, skipped: int) -> ParallelFetchResult:
         """Say which days are there."""
         days, telling, meter, spec = self._query.days, self._telling, self._control.meter, fetch.spec
-        if not self._failed:
-            self._events.completed(spec.table)
         published, refused = self._publish(store, spec)
         known = self._events.days(spec.table, days.first, days.last).values()
         offset = self._events.clock_offset(spec.table, [each.day for each in known if each.rows])

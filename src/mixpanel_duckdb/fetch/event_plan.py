@@ -110,6 +110,12 @@ class EventPlan:
         self.not_begun: date | None = None
 
     @property
+    def ended_early(self) -> bool:
+        """Whether days were left that nobody asked for."""
+        with self._changed:
+            return self._reason is not None
+
+    @property
     def total(self) -> int:
         """Requests that bring days, as it looks now."""
         with self._changed:
@@ -123,7 +129,12 @@ class EventPlan:
 
     @property
     def _to_come(self) -> int:
-        return len(self._again) + -(-len(self._left) // self._size())
+        """They grow: the size of the next one tells little of those after it."""
+        left, largest, requests = len(self._left), self._largest, len(self._again)
+        while left > 0:
+            size = self._size(largest)
+            left, largest, requests = left - size, max(largest, size), requests + 1
+        return requests
 
     def take(self, control: FetchControl) -> Batch | None:
         """Give the next days, waiting while others may come back; ``None`` when nothing is left."""
@@ -220,16 +231,16 @@ class EventPlan:
         self._under_way -= 1
         self._changed.notify_all()
 
-    def _size(self) -> int:
+    def _size(self, largest: int) -> int:
         if self._fixed is not None:
             return self._fixed
-        grown = min(_MOST_DAYS, max(1, self._largest * _GROWTH))
+        grown = min(_MOST_DAYS, max(1, largest * _GROWTH))
         return max(1, min(grown, int(_MOST_EVENTS / self._rate))) if self._rate else grown
 
     def _next(self, size: int | None = None) -> DayRange:
         """Take days that follow each other."""
         first = last = self._left.pop()
-        for _ in range((size or self._size()) - 1):
+        for _ in range((size or self._size(self._largest)) - 1):
             if not self._left or self._left[-1] != last + timedelta(days=1):
                 break
             last = self._left.pop()

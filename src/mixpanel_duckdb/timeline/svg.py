@@ -49,8 +49,8 @@ def draw(layout: Layout) -> str:
 
 def _title(layout: Layout) -> str:
     fetch = layout.history.fetch
-    unit = _unit(layout)
-    pages = f"{fetch.pages_done:,} of {many(fetch.total_pages, unit)}" if fetch.total_pages else "no page yet"
+    unit, total = _unit(layout), fetch.total_pages
+    pages = "no page yet" if total is None else f"{fetch.pages_done:,} of {many(total, unit)}"
     took = f" in {span_text(layout.seconds)}" if layout.lanes else ""
     return f"{fetch.table}: {pages}, {many(fetch.rows, layout.history.what[:-1])}{took}"
 

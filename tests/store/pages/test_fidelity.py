@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import any_json
 import mixpanel_duckdb as md
 from any_json import texts, values
-from mixpanel_duckdb.engage.values import decoded, encoded
+from mixpanel_duckdb.fidelity import decoded, encoded
 from mixpanel_duckdb.simulator import Behaviour, Population, Simulator
 from store.storing import QUICK, Row, body_of, fetch_rows, read, rows_of, store_body
 

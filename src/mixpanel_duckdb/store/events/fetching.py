@@ -126,7 +126,7 @@ class EventFetching:
         return [day for (day,) in rows]
 
     def since(self, table: str, run: str) -> datetime:
-        """Tell when a run began; if the same one was not completed before, when that began.
+        """Tell when a run began; if the same one ended early before, when that began.
 
         Args:
             table: Table that is fetched into.
@@ -145,13 +145,20 @@ class EventFetching:
         return now if row is None else row[0]
 
     def completed(self, table: str) -> None:
-        """Note that the run brought all of its days, and leave small tables in few row groups."""
+        """Note that the run has asked for all of its days, and leave small tables in few row groups."""
         with storage_errors("write the journal"):
             self._cursor.execute(f"DELETE FROM {RUNS} WHERE table_name = ?", [table])
             for each in (table, DAYS):
                 pack(self._cursor, self._database.tuning, each)
 
-    def remember(self, fetch: OpenFetch, days: DayRange, started: datetime, requests: Iterable[PageHistory]) -> None:
+    def remember(
+        self,
+        fetch: OpenFetch,
+        days: DayRange,
+        started: datetime,
+        requests: Iterable[PageHistory],
+        not_begun: date | None,
+    ) -> None:
         """Note how a run went, for a picture of it, in the place of the one before.
 
         Args:
@@ -159,9 +166,11 @@ class EventFetching:
             days: What was asked for.
             started: Its start, in UTC.
             requests: What happened for each request.
+            not_begun: The first day that had not begun, if any: neither it nor one after it is missing.
         """
-        known = self.days(fetch.spec.table, days.first, days.last).values()
-        counts = len(days), len(days) - len(known), sum(each.total for each in known)
+        known = self.days(fetch.spec.table, days.first, days.last)
+        wanted = sum(not_begun is None or day < not_begun or day in known for day in days)
+        counts = wanted, wanted - len(known), sum(each.total for each in known.values())
         write_history(self._cursor, fetch, started, counts, requests)
 
     def clock_offset(self, table: str, days: Sequence[date]) -> int | None:

@@ -32,7 +32,7 @@ def write_history(
         cursor: Where the table is.
         fetch: The run.
         started: Its start, in UTC.
-        counts: Days that were asked for, those of them that are not there, and the events of the others.
+        counts: Days that were asked for and have begun, those of them that are not there, and the events of the others.
         requests: What happened for each request.
     """
     spec, mine = fetch.spec, f"WHERE {is_named('table_name')}"

@@ -7,6 +7,7 @@ rows are all inserted by the stager's, or all by the writer's, which ends it in 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,8 +17,8 @@ from typing import Any, Self
 
 import duckdb
 
-from ...engage import MAX_NESTING, flatten, mend
 from ...events import DayRange
+from ...fidelity import MAX_NESTING, flatten, mend
 from ..database import Database, guard_log, literal, quote, storage_errors
 from ..journal import FetchSpec
 from .pieces import EventGroup, EventPiece, EventReceipt, OddEvents
@@ -31,6 +32,8 @@ __all__ = ["EventIngest"]
 
 _HASHES_AT_ONCE = 1_000_000
 _NOTHING_ODD = OddEvents()
+# Where every line of white space begins, but for the first.
+_MAYBE_BLANK = re.compile(rb"\n\s")
 # Of DuckDB, for rows of several streams that are not committed yet.
 _MEMORY = "300MB"
 
@@ -274,8 +277,8 @@ def _made_plain(line: bytes | str, with_other_fields: bool) -> tuple[bytes, OddE
 
 
 def _lines(text: bytes) -> tuple[bytes, int]:
-    """Leave out empty lines and the last line end; count the lines."""
-    if b"\n\n" in text or b"\n\r" in text or text.startswith((b"\n", b"\r")):
+    """Leave out lines of white space and the last line end; count the lines."""
+    if text[:1].isspace() or _MAYBE_BLANK.search(text):
         text = b"\n".join(line for line in text.split(b"\n") if line.strip())
     text = text.rstrip()
     return text, text.count(b"\n") + 1 if text else 0

@@ -19,7 +19,7 @@ import duckdb
 
 from ..database import literal
 from ..pages import DEEP, has_odd_number
-from .sql import AROUND, columns_of_events, has_longer_number
+from .sql import AROUND, columns_of_events, has_longer_number, is_of_both
 
 __all__ = ["Spool"]
 
@@ -80,7 +80,7 @@ class Spool:
             os.unlink(path)
 
     def _is_plain(self, path: str, size: int, lines: int) -> bool:
-        """Whether nothing of it would be lost: its parts are as long as it is, or each line has two keys.
+        """Whether nothing of it would be lost: its parts are as long as it is, or each line has no other keys.
 
         No part is longer than it came, but for numbers that are looked for: no line's parts hide what another has more.
         """
@@ -98,10 +98,10 @@ class Spool:
             return False
         if held == size and not longer:
             return True
-        ((two,),) = self._cursor.execute(
-            f"SELECT bool_and(len(json_keys(json)) = 2) FROM read_ndjson_objects({read})"
+        ((plain,),) = self._cursor.execute(
+            f"SELECT bool_and({is_of_both('json')}) FROM read_ndjson_objects({read})"
         ).fetchall()
-        return bool(two)
+        return bool(plain)
 
 
 def _beside(database: str) -> str:

@@ -2,7 +2,7 @@
 
 A line is parsed once, and its properties once more for the columns. It is plain if it is an object of a text ``event``
 and an object ``properties``, no deeper than DuckDB's functions bear, and of nothing else: then its parts are as long as
-it is, or its keys are two.
+it is, or its keys are these two.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ __all__ = [
     "ROWS_MADE_PLAIN",
     "columns_of_events",
     "has_longer_number",
+    "is_of_both",
     "rows_of",
 ]
 
-# Milliseconds are asked for; a server that gives seconds all the same gives a number that is no such moment.
+# Milliseconds are asked for. A server that gives seconds all the same gives a number that would be a moment of 1970:
+# Mixpanel takes no event of before 1971, on any clock.
 _MICROSECONDS = """
-    CASE WHEN sent BETWEEN -62135596800 AND 99999999999 THEN sent * 1000000
-         WHEN sent BETWEEN 100000000000 AND 253402300799999 THEN sent * 1000 END
+    CASE WHEN sent >= -62135596800 AND sent < 31000000000 THEN sent * 1000000
+         WHEN sent BETWEEN 31000000000 AND 253402300799999 THEN sent * 1000 END
 """
 # DuckDB writes such a number in more letters than it came: then lengths tell nothing. A text may look so, too.
 # The patterns begin with letters, as those of odd numbers do.
@@ -33,6 +35,11 @@ _LONGER = " OR ".join(rf"regexp_matches(text, '{letter}[-+]?[0-9]+\s*[,}}\]]')" 
 def has_longer_number(text: str) -> str:
     """Write the condition that a text of JSON may have a number with an exponent."""
     return f"({_LONGER.replace('text', text)})"
+
+
+def is_of_both(text: str) -> str:
+    """Write the condition that an object has an event and properties, each once, and nothing else."""
+    return f"list_sort(json_keys({text})) = ['event', 'properties']"
 
 
 _LINES = f"""
@@ -45,10 +52,12 @@ AROUND = len('{"event":,"properties":}')
 _PARSED = f"""
     SELECT line, e.event AS event, e.properties AS properties,
            coalesce(starts_with(e.properties, '{{'), false)
+               AND CASE WHEN e.event IS NULL AND e.properties IS NOT NULL
+                        THEN list_contains(json_keys(line), 'event') ELSE true END
                AND NOT CASE WHEN perhaps THEN {has_odd_number("line")} ELSE false END AS is_event,
            CASE WHEN e.properties IS NULL THEN false
                 WHEN NOT longer AND strlen(line) = strlen(e.event) + strlen(e.properties) + {AROUND + 2} THEN true
-                ELSE len(json_keys(line)) = 2 END AS alone
+                ELSE {is_of_both("line")} END AS alone
     FROM (SELECT line, perhaps, longer, TRY(from_json(line, '{{"event":"VARCHAR","properties":"JSON"}}')) AS e
           FROM ({_LINES}))
 """

@@ -25,13 +25,14 @@ _STEP, _EAST, _WEST = 15, 14 * 60, 12 * 60
 def clock_offset(cursor: duckdb.DuckDBPyConnection, table: str, days: Sequence[date]) -> int | None:
     """Give the minutes that the clock is before UTC, if events of the newest of some days tell."""
     newest = sorted(days)[-_MOST_DAYS:]
+    # Whoever sends events writes this property, too: as DOUBLE no difference of whole numbers overflows.
     row = newest and only_row(
         cursor,
         f"""
         SELECT minutes, many, total FROM (
             SELECT minutes, count(*) AS many, sum(count(*)) OVER () AS total FROM (
                 SELECT (round((epoch_ms(time) - sent) / {_STEP * 60_000}.0) * {_STEP})::BIGINT AS minutes FROM (
-                    SELECT time, try_cast(properties->>'$."$mp_api_timestamp_ms"' AS BIGINT) AS sent
+                    SELECT time, try_cast(properties->>'$."$mp_api_timestamp_ms"' AS BIGINT)::DOUBLE AS sent
                     FROM {quote(table)} WHERE time >= $1 AND time < $2::DATE + 1 LIMIT {_SAMPLE}))
             WHERE minutes IS NOT NULL GROUP BY minutes)
         ORDER BY many DESC, abs(minutes) ASC LIMIT 1

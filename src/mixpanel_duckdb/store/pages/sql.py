@@ -6,7 +6,7 @@ Nothing is searched for: where it stands, how deep, and in which alphabet, makes
 
 from __future__ import annotations
 
-from ...engage import MARK, MAX_NESTING
+from ...fidelity import MARK, MAX_NESTING
 
 __all__ = [
     "CAREFUL",

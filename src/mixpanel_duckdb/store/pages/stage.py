@@ -1,6 +1,6 @@
 """Bodies to rows in memory: parse a group of pages, count what is odd, and judge each page before anything is stored.
 
-Python touches a profile only where DuckDB would refuse it, or choke on it later (see ``engage.fidelity``).
+Python touches a profile only where DuckDB would refuse it, or choke on it later (see ``fidelity``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from datetime import datetime
 
 import duckdb
 
-from ...engage import EngagePage, Mended, damage, flatten, mend, pieces, row_oddity
+from ...engage import EngagePage, damage, pieces, row_oddity
 from ...errors import MixpanelError
+from ...fidelity import Mended, flatten, mend
 from ...http import Step
 from ...text import one_line
 from .sql import CAREFUL, COUNTS, DEEP, FAST, MOMENT, OTHERS, STATISTICS, TOGETHER, columns

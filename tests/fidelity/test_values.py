@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from any_json import kept, values
-from mixpanel_duckdb.engage.values import _slowly, _written, decoded, encoded
+from mixpanel_duckdb.fidelity.values import _slowly, _written, decoded, encoded
 from store.storing import read
 
 DIGITS = "12345678901234567890" * 500

@@ -1,4 +1,4 @@
-"""JSON and Python values by the rules of ``fidelity``: what json itself refuses, or reads otherwise, goes a slower way.
+"""JSON and Python values by the rules of ``mending``: what json itself refuses, or reads otherwise, goes a slower way.
 
 json does not read integers of more than 4,300 digits, nor what is nested deeper than the interpreter's stack, which is
 another depth in each version.
@@ -15,11 +15,11 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
-from .fidelity import MAX_NESTING, flatten, lift, mend
+from .mending import MAX_NESTING, flatten, lift, mend
 
 __all__ = ["decoded", "encoded"]
 
-# A body, its results, and a profile are around the properties.
+# A body, its results, and a profile are around the properties of a page.
 _AROUND = 3
 _AT_ONCE = 100
 _LONG = 4000
@@ -34,8 +34,12 @@ _OTHERS = bytes(set(range(256)) - set(_BRACKETS))
 _STEP = dict(zip(_BRACKETS, (1, 1, -1, -1), strict=True))
 
 
-def decoded(body: bytes) -> tuple[Any, int]:
+def decoded(body: bytes, around: int = _AROUND) -> tuple[Any, int]:
     """Decode a body into the values that the store would keep of it.
+
+    Args:
+        body: JSON as a server wrote it.
+        around: Levels around the properties, which may have as many as the store keeps.
 
     Returns:
         The value, and how many characters no server writes, so that they may have come about on the way.
@@ -53,14 +57,16 @@ def decoded(body: bytes) -> tuple[Any, int]:
         except (ValueError, RecursionError):
             pass
         else:
-            if not _is_deep(body):
+            if not _is_deeper(body, MAX_NESTING + around):
                 return value, 0
     done = mend(body)
-    return _slowly(flatten(done.text.decode("utf-8"), MAX_NESTING + _AROUND)[0]), done.damaged
+    return _slowly(flatten(done.text.decode("utf-8"), MAX_NESTING + around)[0]), done.damaged
 
 
-def _is_deep(body: bytes) -> bool:
-    return max(accumulate(map(_STEP.__getitem__, body.translate(None, _OTHERS))), default=0) > MAX_NESTING + _AROUND
+def _is_deeper(body: bytes, most: int) -> bool:
+    if len(body) <= 2 * most:  # each level has two brackets
+        return False
+    return max(accumulate(map(_STEP.__getitem__, body.translate(None, _OTHERS))), default=0) > most
 
 
 def _slowly(text: str) -> Any:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any_json import kept, values
-from mixpanel_duckdb.engage.fidelity import MARK, Mended, flatten, mend
-from mixpanel_duckdb.engage.values import decoded
+from mixpanel_duckdb.fidelity import MARK, Mended, decoded, flatten, mend
 from store.storing import read
 
 
