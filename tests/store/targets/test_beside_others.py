@@ -264,3 +264,14 @@ def test_an_interrupt_of_sync_ends_the_wait_of_its_jobs_for_a_target(work, other
             run_jobs(jobs, together=Together())
     assert sim.requests == []
     wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("mp-sync")])
+
+
+def test_what_a_setup_file_attaches_goes_again_so_that_it_can_be_run_for_each_publish(work, other, tmp_path):
+    setup = tmp_path / "setup.sql"
+    setup.write_text("ATTACH ':memory:' AS helper; CREATE TABLE helper.one AS SELECT 1 AS a;")
+    target = md.Target(other, setup=setup)
+    with Simulator(BEFORE) as sim, duckdb.connect(work) as mine:
+        for _ in range(2):
+            assert fetch(sim, mine, into=target, if_exists="replace").published
+        names = {name for (name,) in mine.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
+    assert names.isdisjoint({"helper", "other"})

@@ -181,12 +181,16 @@ def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
 def prepared(
     cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Sequence[str]
 ) -> Iterator[None]:
-    """Surround a moment: secrets that were made for it go again, and a missing extension is one sentence."""
+    """Surround a moment: what a setup file makes for it goes again, and a missing extension is one sentence."""
     with _TURNS.lock:
         _hidden.hide(*filter(None, [os.environ.get("PGPASSWORD")]))
-        before = _secrets(cursor)
+        before, had = _secrets(cursor), _databases(cursor)
+        made = had
         try:
-            set_up(cursor, setup)
+            try:
+                set_up(cursor, setup)
+            finally:
+                made = _databases(cursor)
             yield
         except _WITHOUT_EXTENSION as error:
             if not extensions or not _OF_AN_EXTENSION.search(_QUOTED.sub("", str(error))):
@@ -201,7 +205,14 @@ def prepared(
             for secret in _secrets(cursor) - before:
                 with suppress(duckdb.Error):
                     cursor.execute(f"DROP TEMPORARY SECRET IF EXISTS {quote(secret)}")
+            for each in made - had:
+                with suppress(duckdb.Error):
+                    cursor.execute(f"DETACH {quote(each)}")
 
 
 def _secrets(cursor: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in cursor.execute("SELECT name FROM duckdb_secrets() WHERE NOT persistent").fetchall()}
+
+
+def _databases(cursor: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in cursor.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
