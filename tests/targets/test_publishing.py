@@ -59,6 +59,16 @@ def test_rows_without_an_id_are_there_as_often_as_they_were_sent(engine, work, i
     assert engine.rows() == engine.holding(Population.raw(more))
 
 
+def test_an_id_that_came_twice_is_there_once_and_as_it_came_last(engine, work):
+    for value, names in enumerate(("aba", "acbc")):
+        people = [{"$distinct_id": name, "$properties": {"n": value, "$last_seen": f"2026-01-0{i + 1}T00:00:00"}}
+                  for i, name in enumerate(names)]  # fmt: skip
+        result = published(Population.of(people), work, engine.target, tolerance=1)
+        assert (result.published, result.duplicate_rows) == (True, 1)
+        assert engine.rows() == engine.holding(Population.of({each["$distinct_id"]: each for each in people}.values()))
+    assert counts(result) == (1, 2, 0, 0)
+
+
 def test_a_schema_is_made_and_the_result_is_read_from_there(engine, work):
     result = published(BEFORE, work, md.Target(**{**_fields(engine.target), "schema": "crm"}))
     read = result.relation().aggregate("count(*)").fetchall()
