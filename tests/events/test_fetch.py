@@ -603,10 +603,13 @@ def test_no_figure_of_an_event_is_too_large_for_a_run(database, name, figure):
 
 def test_a_stop_from_another_thread_ends_the_run_within_a_second_and_whole_days_stay(database):
     stop = threading.Event()
-    with exporting(POPULATION, EventFault("stall", day="2026-01-05", times=None)) as sim:
-        threading.Timer(0.5, stop.set).start()
-        with pytest.raises(md.FetchStopped):
-            fetched(sim, database, days_per_request=1, stop=stop)
+    stalled = EventFault("stall", day="2026-01-05", times=None)
+
+    def ask(_):
+        threading.Timer(0.1, stop.set).start()
+
+    with exporting(POPULATION, stalled) as sim, pytest.raises(md.FetchStopped):
+        fetched(sim, database, days_per_request=1, stop=stop, on_batch_complete=ask)
     assert not threads_named("mp-")
     with duckdb.connect(database) as connection:
         days = [str(day) for (day,) in connection.execute("SELECT day FROM _mixpanel_days").fetchall()]
