@@ -265,6 +265,7 @@ class Transport:
         detail = str(error) or type(error).__name__
         failed = ConnectionFailedError(f"{about}: no complete answer from {self._base_url}: {detail}.", page=page)
         failed.reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        failed.away = isinstance(error, httpx.NetworkError) or not failed.reached
         return failed
 
 
