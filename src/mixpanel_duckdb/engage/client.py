@@ -242,7 +242,8 @@ class MixpanelClient:
             index: Page index from 0.
             query: The filters.
             session_id: Needed for every page but 0.
-            control: The run this belongs to; it can stop the waiting and the reading.
+            control: The run this belongs to; it can stop the waiting and the reading. Default: that for which the
+                caller's code was asked, if it was.
 
         Raises:
             FetchStopped: The run was stopped.
@@ -253,7 +254,7 @@ class MixpanelClient:
             partial(self._page, index, query),
             page=index,
             in_session=bool(session_id),
-            control=control or FetchControl(),
+            control=control or FetchControl.here(),
         )
 
     def abort(self, run: Stop | None = None) -> None:

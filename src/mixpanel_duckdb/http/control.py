@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from ..errors import MixpanelError
@@ -42,3 +44,39 @@ class FetchControl:
         """Note a request about to be sent, for a page or for what else is asked for."""
         self.meter.count_request(asked)
         self.trace.sent()
+
+    @contextmanager
+    def lent(self, asked: int | str) -> Iterator[None]:
+        """Lend this to the caller's code, which may ask through us and hands no control on; it counts as one request.
+
+        Args:
+            asked: What it is to bring.
+        """
+        self.sent(asked)
+        token = _LENT.set(_Lent(self.stop, self.meter, self.trace, self.enough))
+        try:
+            yield
+        finally:
+            _LENT.reset(token)
+
+    @staticmethod
+    def here() -> FetchControl:
+        """Give the control that was lent to the code that runs here, else a new one."""
+        return _LENT.get() or FetchControl()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lent(FetchControl):
+    """The same run, whose next request has been counted."""
+
+    counted: list[bool] = field(default_factory=lambda: [True])
+
+    def sent(self, asked: int | str) -> None:
+        if self.counted:
+            self.counted.clear()
+            self.trace.sent()
+        else:
+            FetchControl.sent(self, asked)
+
+
+_LENT: ContextVar[FetchControl | None] = ContextVar("mixpanel_duckdb_lent", default=None)
