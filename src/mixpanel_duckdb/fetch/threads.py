@@ -88,7 +88,7 @@ class FetchThreads(ABC, Generic[_Item, _Group, _Receipt, _Event]):
             last.callback(self._writer.join, _WRITER_PATIENCE)
             last.callback(self._writer.finish)
             if exc_type is not None:
-                last.callback(cut_short, self._control.stop, self._abort, self._still_at_work)
+                last.callback(cut_short, self._control.stop, self._abort, self.still_at_work)
             last.callback(self._executor.shutdown, wait=exc_type is None, cancel_futures=True)
             if exc_type is not None:
                 self._control.stop.ask()
@@ -121,6 +121,11 @@ class FetchThreads(ABC, Generic[_Item, _Group, _Receipt, _Event]):
             if not self._started:
                 self._writer.finish()
 
+    def still_at_work(self, seconds: float) -> bool:
+        """Wait at most so many seconds for the fetch threads and say whether one is left."""
+        with self._idle:
+            return not self._idle.wait_for(lambda: not self._at_work, seconds)
+
     def _start_workers(self, number: int) -> None:
         for _ in range(number):
             try:
@@ -130,10 +135,6 @@ class FetchThreads(ABC, Generic[_Item, _Group, _Receipt, _Event]):
                     raise FetchStopped("The interpreter is ending: no request can be sent any more.") from None
                 return
             self._started += 1
-
-    def _still_at_work(self, seconds: float) -> bool:
-        with self._idle:
-            return not self._idle.wait_for(lambda: not self._at_work, seconds)
 
     def _work(self) -> None:
         """A fetch thread: fetch and hand over, until nothing is left."""
