@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from ..errors import FetchStopped
+from ..errors import FetchStopped, MixpanelError
 from ..http import FetchControl, Stop, cut_short
 from .writer import Group, PageSink, Sized, Writer
 
@@ -130,10 +130,12 @@ class FetchThreads(ABC, Generic[_Item, _Group, _Receipt, _Event]):
         for _ in range(number):
             try:
                 self._executor.submit(self._work)
-            except RuntimeError:  # the interpreter is ending, and a run on another thread with it
-                if not self._started:
+            except RuntimeError as error:
+                if self._started:  # those that have begun do the work
+                    return
+                if "shutdown" in str(error):  # a run on another thread while the interpreter ends
                     raise FetchStopped("The interpreter is ending: no request can be sent any more.") from None
-                return
+                raise MixpanelError(f"No thread can be started: {error}.") from error
             self._started += 1
 
     def _work(self) -> None:
