@@ -213,11 +213,13 @@ class ConnectionFailedError(EngageError):
 
     Attributes:
         reached: Whether a connection stood, so that the server may have counted the request.
+        away: Whether it was refused or reset, neither silent nor cut in its answer: the server may be away.
     """
 
     code = "connection"
     retryable = True
     reached: bool = True
+    away: bool = False
 
 
 class StorageError(MixpanelError):

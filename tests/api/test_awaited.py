@@ -5,7 +5,7 @@ import inspect
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import duckdb
@@ -46,7 +46,6 @@ def test_the_loop_is_free_and_a_cancelled_task_stops_the_fetch_and_leaves_no_thr
         task = asyncio.create_task(fetching(sim, database))
         await until(lambda: silent(sim) and committed_by(sim) >= 10)
         task.cancel()
-        task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert threads_named("mp-afetch") == []
@@ -63,6 +62,32 @@ def test_the_loop_is_free_and_a_cancelled_task_stops_the_fetch_and_leaves_no_thr
         assert asyncio.run(fetching(sim, database)).resumed_pages == 10
         assert len(sim.requests) == before + 20
     assert stored(database) == served(PEOPLE)
+
+
+def test_the_loop_is_free_while_a_fetch_ends_however_often_it_is_cancelled(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abort, let_go = md.MixpanelClient.abort, threading.Event()
+
+    def held_back(client: md.MixpanelClient, *run: Any) -> None:
+        let_go.wait(10.0)
+        abort(client, *run)
+
+    async def cancelled(sim: Simulator) -> None:
+        task = asyncio.create_task(fetching(sim, database))
+        await until(lambda: silent(sim))
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)  # it has been heard
+        assert not task.done()
+        let_go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ours() == []
+
+    monkeypatch.setattr(md.MixpanelClient, "abort", held_back)
+    with Simulator(PEOPLE, limits=FREE, faults=[SILENT]) as sim:
+        asyncio.run(cancelled(sim))
 
 
 def test_a_timeout_of_asyncio_ends_it(database: str) -> None:
@@ -103,6 +128,11 @@ def test_the_callers_code_runs_on_the_loop(database: str) -> None:
     assert set(heard) == {loop}
 
 
+async def in_time(fetch: Awaitable[object]) -> None:
+    async with asyncio.timeout(LONGEST):
+        await fetch
+
+
 @pytest.mark.parametrize("raised", [RuntimeError, KeyboardInterrupt, asyncio.CancelledError, md.SessionLostError])
 def test_what_the_callers_code_raises_reaches_the_one_who_awaits(raised: type[BaseException], database: str) -> None:
     def stumble(progress: md.ProfileBatchProgress) -> None:
@@ -111,6 +141,23 @@ def test_what_the_callers_code_raises_reaches_the_one_who_awaits(raised: type[Ba
     with Simulator(PEOPLE) as sim:
         with pytest.raises(raised):
             asyncio.run(fetching(sim, database, on_batch_complete=stumble))
+        assert ours() == []
+
+
+@pytest.mark.parametrize("raising", ["on_batch_complete", "observer"])
+def test_a_stop_iteration_of_the_callers_code_ends_the_fetch_as_it_ends_a_coroutine(
+    raising: str, database: str
+) -> None:
+    def stumble(_: object) -> None:
+        raise StopIteration("mine")
+
+    observer = md.SilentObserver()
+    observer.planned = stumble  # type: ignore[method-assign]
+    options = {"on_batch_complete": stumble} if raising == "on_batch_complete" else {"observer": observer}
+    with Simulator(PEOPLE) as sim:
+        with pytest.raises(RuntimeError, match="StopIteration") as caught:
+            asyncio.run(in_time(fetching(sim, database, **options)))
+        assert isinstance(caught.value.__cause__, StopIteration)
         assert ours() == []
 
 

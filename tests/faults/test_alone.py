@@ -270,7 +270,7 @@ def test_a_redirect_to_another_host_is_refused_and_gets_no_credentials(database:
         away = Fault("redirect", page=5, location=f"{elsewhere.base_url}/api/query/engage?project_id=1")
         with (
             Simulator(PEOPLE, limits=FREE, faults=[away]) as sim,
-            pytest.raises(md.RequestRejectedError, match="not followed"),
+            pytest.raises(md.RequestRejectedError, match="followed on the same host only"),
         ):
             fetch(sim, database)
         assert elsewhere.requests == []
@@ -286,11 +286,22 @@ def test_a_redirect_on_the_same_host_is_followed(database: str) -> None:
 
 
 def test_redirects_in_a_circle_end(database: str) -> None:
-    circle = Fault("redirect", page=0, attempts=None, location="/api/query/engage?project_id=1")
-    with Simulator(PEOPLE, limits=FREE, faults=[circle]) as sim:
-        with pytest.raises(md.RequestRejectedError):
+    there, back = "/api/2.0/engage?project_id=1", "/api/query/engage?project_id=1"
+    circle = [
+        Fault("redirect", attempts=attempts, location=to) for attempts, to in ((range(1, 99, 2), there), (99, back))
+    ]
+    with Simulator(PEOPLE, limits=FREE, faults=circle) as sim:
+        with pytest.raises(md.RequestRejectedError, match="three times at most"):
             fetch(sim, database)
-        assert len(sim.requests) <= 5
+        assert len(sim.requests) == 4
+
+
+def test_a_redirect_to_the_address_that_was_asked_for_ends_at_once_and_says_why(database: str) -> None:
+    itself = Fault("redirect", page=0, attempts=None, location="/api/query/engage?project_id=1")
+    with Simulator(PEOPLE, limits=FREE, faults=[itself]) as sim:
+        with pytest.raises(md.RequestRejectedError, match="never to the address that was asked for"):
+            fetch(sim, database)
+        assert len(sim.requests) == 1
 
 
 def test_silence_is_a_failed_request_like_any_other(database: str) -> None:

@@ -207,3 +207,24 @@ def test_ctrl_c_does_not_wait_for_page_0_of_a_client_whose_reads_cannot_be_cut(d
         assert not answer.is_set()
     finally:
         answer.set()
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_fetch_thread_that_the_system_does_not_give_is_done_without_or_said(
+    most: int, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name in {f"mp-fetch-page_{number}" for number in range(most, 5)}:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with Simulator(PEOPLE, limits=FREE) as sim:
+        if most:
+            assert fetch(sim, database).is_complete
+            return
+        with pytest.raises(md.MixpanelError, match=r"^No thread can be started: can't start new thread\.$") as caught:
+            fetch(sim, database)
+    assert not isinstance(caught.value, md.FetchStopped)

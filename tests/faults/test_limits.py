@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import PAGE, client_of, fetch, served, stored, threads_named, wait_until
+from helpers import LONGEST, PAGE, client_of, fetch, served, stored, threads_named, wait_until
 from mixpanel_duckdb.http.refusal import read_limit
 from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, RequestRecord, Simulator
@@ -253,3 +253,62 @@ def test_headers_without_sense_neither_hang_nor_hammer_nor_break_a_run(headers: 
     assert not result.is_complete
     assert 12 in result.failed_page_indices
     assert result.waited_seconds <= 0.3
+
+
+class Uncut:
+    """A caller's client whose first session is lost on page 3, while the reads of other pages go on, however long."""
+
+    def __init__(self, seconds: float) -> None:
+        self._changed = threading.Lock()
+        self._seconds = seconds
+        self._sessions = self._in_flight = 0
+        self.most = 0
+        self._full = threading.Event()
+        self.lost = threading.Event()
+        self.let_go = threading.Event()
+
+    def query_engage_page(self, page: int, **_: Any) -> dict[str, Any]:
+        with self._changed:
+            self._sessions += not page
+            self._in_flight += 1
+            self.most = max(self.most, self._in_flight)
+            session = self._sessions
+            if self._in_flight == 5:
+                self._full.set()
+        try:
+            if page:
+                self._full.wait(LONGEST)
+            if page == 3 and session == 1:
+                self.lost.set()
+                raise md.SessionLostError("gone")
+            if page:
+                self.let_go.wait(self._seconds if session == 1 else 0.1)
+            rows = [{"$distinct_id": f"{page}-{row}", "$properties": {}} for row in range(2)]
+            return {"page": page, "page_size": 2, "total": 24, "session_id": f"s{session}", "results": rows}
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+
+
+def test_reads_of_a_lost_session_that_nobody_can_cut_count_in_the_next_one(database: str) -> None:
+    client = Uncut(seconds=3.0)
+    assert md.fetch_profiles(database, client=client, progress=None).is_complete
+    assert client.most == 5
+
+
+def test_a_stop_does_not_wait_for_them(database: str) -> None:
+    client, stop = Uncut(seconds=LONGEST), threading.Event()
+
+    class Stopping(SilentObserver):
+        lost = 0
+
+        def ticked(self) -> None:
+            self.lost += client.lost.is_set()
+            if self.lost > 5:
+                stop.set()
+
+    with pytest.raises(md.FetchStopped):
+        md.fetch_profiles(database, client=client, progress=None, observer=Stopping(), stop=stop)
+    assert not client.let_go.is_set()
+    client.let_go.set()
+    wait_until(lambda: not threads_named("mp-fetch"))

@@ -1,6 +1,8 @@
 """Large results in larger pages: the server is obeyed if it lowers or refuses them, and left alone if it cannot."""
 
 import logging
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,6 +131,52 @@ def test_two_failures_of_a_large_page_are_no_reason(database: str) -> None:
     assert (result.is_complete, result.total_pages) == (True, 58)
 
 
+AWAY = {
+    "503": Fault("status", status=503, page=range(20, 99), above=OWN, attempts=4),
+    "502": Fault("status", status=502, page=range(20, 99), above=OWN, attempts=4),
+    "reset": Fault("reset", page=range(20, 99), above=OWN, attempts=4, after=0.0),
+}
+
+
+@pytest.mark.parametrize("fault", AWAY.values(), ids=AWAY)
+def test_a_server_that_is_away_for_a_moment_says_nothing_of_the_size_of_pages_that_came(
+    database: str, fault: Fault
+) -> None:
+    with simulator(fault) as sim:
+        result = auto(sim, database)
+    assert (result.is_complete, result.total_pages, result.requests) == (True, 58, 59 + 38 * 4)
+    assert stored(database) == served(PEOPLE)
+
+
+@pytest.mark.parametrize("fault", AWAY.values(), ids=AWAY)
+def test_a_server_that_stays_away_leaves_the_large_pages_that_came_for_the_next_run(
+    database: str, fault: Fault
+) -> None:
+    with simulator(replace(fault, attempts=None)) as sim:
+        result = auto(sim, database)
+        assert (result.is_complete, result.total_pages, result.failed_pages) == (False, 58, 38)
+        sim.clear_faults()
+        sim.clear_requests()
+        again = auto(sim, database)
+    assert (again.is_complete, again.total_pages, again.requests) == (True, 58, 38)
+    assert stored(database) == served(PEOPLE)
+
+
+def test_a_large_page_that_a_gateway_refuses_for_good_while_others_come_is_a_reason(database: str) -> None:
+    with simulator(Fault("status", status=502, page=9, above=OWN, attempts=None)) as sim:
+        result = auto(sim, database)
+    assert (result.is_complete, result.total_pages) == (True, 80)
+    assert sum(r.page == 9 and r.params.get("page_size") == str(LARGE) for r in sim.requests) == 15
+    assert stored(database) == served(PEOPLE)
+
+
+def test_a_gateway_that_refuses_every_large_page_from_the_first_on_is_a_reason_at_once(database: str) -> None:
+    with simulator(Fault("status", status=502, page=range(1, 99), above=OWN, attempts=None)) as sim:
+        result = auto(sim, database)
+    assert (result.is_complete, result.total_pages) == (True, 80)
+    assert all(n <= 3 for n in Counter(r.page for r in sim.requests if r.status == 502).values())
+
+
 def test_a_lost_session_behind_such_a_failure_stays_at_the_own_size(database: str) -> None:
     fails = Fault("status", status=502, page=3, above=OWN, attempts=None)
     with simulator(fails, Fault("lost_session", page=70, attempts=1, times=1)) as sim:
@@ -162,12 +210,27 @@ def test_an_interrupted_run_goes_on_in_the_pages_that_its_session_has(database: 
     assert stored(database) == served(PEOPLE)
 
 
-def test_a_run_that_goes_on_gives_large_pages_up_too(database: str) -> None:
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_run_that_goes_on_gives_large_pages_up_too(database: str, status: int) -> None:
     with simulator() as sim:
         interrupted(sim, database)
-        sim.add_fault(Fault("status", status=504, above=OWN, attempts=None))
+        sim.add_fault(Fault("status", status=status, above=OWN, attempts=None))
         result = auto(sim, database)
     assert (result.is_complete, result.total_pages) == (True, 80)
+    assert stored(database) == served(PEOPLE)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_session_that_is_gone_in_unknown_words_says_nothing_of_the_size_of_its_pages(
+    database: str, status: int
+) -> None:
+    with simulator(uncached_status=status, uncached_text="who are you?") as sim:
+        interrupted(sim, database)
+        sim.expire_sessions()
+        result = auto(sim, database)
+    assert (result.is_complete, result.total_pages) == (True, 58)
+    assert any("The session cannot be used any more" in text for text in result.notices)
+    assert all(n <= 2 for n in Counter(r.page for r in sim.requests if r.status == status).values())
     assert stored(database) == served(PEOPLE)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import mixpanel_duckdb as md
-from helpers import LONGEST, PAGE, client_of, committed, fetch, served, stored, threads_named, wait_until
+from helpers import LONGEST, PAGE, QUICK, client_of, committed, fetch, served, stored, threads_named, wait_until
 from mixpanel_duckdb.results.progress import SilentObserver
 from mixpanel_duckdb.simulator import Fault, Limits, Population, Simulator
 from mixpanel_duckdb.store import OpenFetch, PageReceipt, PageWrite, StagedGroup
@@ -310,3 +310,47 @@ def test_a_stop_cuts_a_wait_for_the_limits_and_page_0(database: str) -> None:
                 fetch(sim, database, stop=stop)
             helper.join()
         wait_until(lambda: not threads_named("mp-fetch"))
+
+
+class Looking(md.MixpanelClient):
+    """A client that only looks at each answer."""
+
+    def query_engage_page(self, page: int, **options: Any) -> dict[str, Any]:
+        return super().query_engage_page(page, **options)
+
+
+def looking(sim: Simulator, database: str, **options: Any) -> md.ParallelProfileFetchResult:
+    with Looking(md.Credentials.from_env(sim.environment()), base_url=sim.base_url, retry=QUICK) as client:
+        return md.fetch_profiles(database, client=client, page_size=PAGE, **options)
+
+
+@pytest.mark.parametrize("kind", ["hang", "quota"])
+def test_a_client_that_overrides_a_method_of_ours_is_stopped_as_ours_is(kind: Any, database: str) -> None:
+    class Leaving(SilentObserver):
+        waited = False
+
+        def waiting(self, *_: object) -> None:
+            self.waited = True
+
+        def ticked(self) -> None:
+            if self.waited or reading(sim):
+                raise OwnError
+
+    with Simulator(
+        PEOPLE, limits=FREE, faults=[Fault(kind, page=SILENT_PAGES, attempts=None, retry_after=3600)]
+    ) as sim:
+        with pytest.raises(OwnError):
+            looking(sim, database, observer=Leaving())
+        wait_until(lambda: not threads_named("mp-fetch"))
+        sim.clear_faults()
+        assert looking(sim, database).is_complete
+    assert stored(database) == served(PEOPLE)
+
+
+def test_its_requests_and_waits_count_as_those_of_ours_do(database: str) -> None:
+    with Simulator(PEOPLE, limits=FREE, faults=[Fault("status", page=5, attempts=2)]) as sim:
+        result = looking(sim, database)
+        assert (result.requests, result.retries, len(sim.requests)) == (32, 2, 32)
+        sim.add_fault(Fault("quota", page=range(1, 30), attempts=None, retry_after=3600))
+        result = looking(sim, database, table="other", rate_limit_wait=60.0)
+    assert (result.successful_pages, result.is_complete) == (1, False)

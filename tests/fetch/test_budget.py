@@ -8,6 +8,7 @@ from helpers import LONGEST
 from mixpanel_duckdb.errors import FetchStopped
 from mixpanel_duckdb.fetch.budget import ByteBudget
 from mixpanel_duckdb.http.control import FetchControl
+from mixpanel_duckdb.http.stop import Stop
 
 
 def goes_ahead(budget: ByteBudget, index: int) -> bool:
@@ -62,7 +63,14 @@ def test_a_page_that_did_not_come_gives_its_room_back_and_releasing_twice_gives_
 
 @pytest.mark.parametrize("wake", ["release", "stop"])
 def test_a_thread_that_is_held_back_goes_on_with_room_and_ends_with_a_stop(wake):
-    budget, control, ends = ByteBudget(100, bodies=7), FetchControl(), []
+    waiting, ends = threading.Event(), []
+
+    class Told(Stop):
+        def wait(self, condition, seconds=None):
+            waiting.set()
+            super().wait(condition, seconds)
+
+    budget, control = ByteBudget(100, bodies=7), FetchControl(stop=Told())
     budget.arrived(0, 80)
 
     def ask():
@@ -75,7 +83,8 @@ def test_a_thread_that_is_held_back_goes_on_with_room_and_ends_with_a_stop(wake)
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert thread.is_alive()
+    assert waiting.wait(LONGEST)
+    assert ends == []
     if wake == "release":
         budget.release(0)
     else:

@@ -206,6 +206,26 @@ def test_a_page_that_drips_past_the_deadline_is_asked_for_again(database):
     assert result.requests >= 4
 
 
+@pytest.mark.parametrize(
+    ("error", "reached", "away"),
+    [
+        (httpx.ConnectError, False, True),
+        (httpx.ConnectTimeout, False, True),
+        (httpx.ReadError, True, True),
+        (httpx.WriteError, True, True),
+        (httpx.ReadTimeout, True, False),
+        (httpx.RemoteProtocolError, True, False),
+    ],
+)
+def test_no_answer_tells_whether_the_server_was_reached_and_whether_it_may_be_away(error, reached, away):
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error("gone")
+
+    with httpx.Client(transport=httpx.MockTransport(fail)) as http, pytest.raises(ConnectionFailedError) as caught:
+        Transport("http://127.0.0.1", CREDENTIALS, http_client=http).post({}, 3, FetchControl())
+    assert (caught.value.reached, caught.value.away) == (reached, away)
+
+
 def test_brotli_and_zstandard_are_offered_and_read_where_httpx_can():
     brotli, zstandard = pytest.importorskip("brotli"), pytest.importorskip("zstandard")
     assert received(brotli.compress(BODY), "br") == BODY

@@ -177,3 +177,18 @@ def test_whatever_is_logged_has_passed(mine: Secrets, caplog: pytest.LogCaptureF
     logging.getLogger("mixpanel_duckdb").warning("%s says %d \x1b", "s3cret-word", 7)
     assert [record.getMessage() for record in caplog.records] == [rf"{MASK} says 7 \x1b"]
     assert "s3cret-word" not in str(vars(caplog.records[0]))
+
+
+def test_the_traceback_of_what_is_logged_has_passed(mine: Secrets, caplog: pytest.LogCaptureFixture) -> None:
+    mine.hide("s3cret-word")
+    with caplog.at_level(logging.DEBUG, "mixpanel_duckdb"):
+        try:
+            int("s3cret-word \x1b")
+        except ValueError as error:
+            logging.getLogger("mixpanel_duckdb").debug("a job", exc_info=error)
+    (record,) = caplog.records
+    written = logging.Formatter().format(record)
+    assert written.startswith("a job\nTraceback (most recent call last):\n")
+    assert MASK in written.splitlines()[-1]
+    assert "s3cret-word" not in written
+    assert record.exc_info is None

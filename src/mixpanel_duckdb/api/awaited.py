@@ -141,8 +141,11 @@ async def _on_a_thread(call: Callable[[], Result], stop: Event) -> Result:
     done: Future[Result] = Future()
     # Not of an executor: those are waited for before anything tells that the interpreter ends.
     thread = Thread(target=copy_context().run, args=(_settle, done, call), name="mp-afetch")
+    # asyncio's futures take no StopIteration, which a callback may raise: this one tells of the end alone.
+    ended: Future[None] = Future()
+    done.add_done_callback(lambda _: ended.set_result(None))
     thread.start()
-    running = asyncio.wrap_future(done)
+    running = asyncio.wrap_future(ended)
     try:
         while not running.done():
             await asyncio.wait([running], timeout=_LOOK_AGAIN)
@@ -151,12 +154,10 @@ async def _on_a_thread(call: Callable[[], Result], stop: Event) -> Result:
         while not (running.done() or isinstance(error, GeneratorExit)):  # for which no loop is left
             with suppress(asyncio.CancelledError):  # it is being done
                 await asyncio.wait([running])
-        if running.done():
-            running.exception()  # it has been heard
         raise
     finally:
         thread.join()
-    return running.result()
+    return done.result()
 
 
 def _settle(done: Future[Result], call: Callable[[], Result]) -> None:

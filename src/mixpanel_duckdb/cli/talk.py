@@ -163,5 +163,5 @@ class _LogLines(logging.Handler):
             self._talk.line(text)
             return
         self._talk.warn(text)
-        if record.exc_info and record.exc_info[1]:
-            self._talk.trace(record.exc_info[1])
+        if record.exc_text and self._talk.verbose:
+            self._talk.line(record.exc_text)

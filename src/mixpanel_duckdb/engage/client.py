@@ -55,7 +55,8 @@ class MixpanelClient:
         retry: When a failed request is sent again.
         rate_limiter: Shared between clients of one project to give them one sense of its limits, those of the export of
             events among them.
-        http_client: Your own ``httpx.Client`` (proxies, private CAs); it is used, never closed.
+        http_client: Your own ``httpx.Client`` (proxies, private CAs); it is used, never closed. A stop cuts no read
+            over a connection that it had made before; such a read ends at its own timeout.
         allow_http: Accept a base URL that is neither https nor loopback.
         max_body_bytes: Most bytes of one answer, packed or unpacked; a page that is larger is never held in memory.
         answer_timeout: Most seconds from a request to the last byte of its answer, however steadily it drips.
@@ -241,7 +242,8 @@ class MixpanelClient:
             index: Page index from 0.
             query: The filters.
             session_id: Needed for every page but 0.
-            control: The run this belongs to; it can stop the waiting and the reading.
+            control: The run this belongs to; it can stop the waiting and the reading. Default: that for which the
+                caller's code was asked, if it was.
 
         Raises:
             FetchStopped: The run was stopped.
@@ -252,7 +254,7 @@ class MixpanelClient:
             partial(self._page, index, query),
             page=index,
             in_session=bool(session_id),
-            control=control or FetchControl(),
+            control=control or FetchControl.here(),
         )
 
     def abort(self, run: Stop | None = None) -> None:

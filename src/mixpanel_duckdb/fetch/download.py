@@ -6,8 +6,18 @@ the download ``go_on`` with what that announces.
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
+
 from ..engage import LARGE_TRIES, ROUNDS, UNREADABLE_TRIES, Announcement, EngagePage, ProfileQuery, row_oddity
-from ..errors import FetchStopped, MixpanelError, RateLimitError, RequestRejectedError, SessionLostError
+from ..errors import (
+    ConnectionFailedError,
+    FetchStopped,
+    MixpanelError,
+    RateLimitError,
+    RequestRejectedError,
+    SessionLostError,
+)
 from ..http import Arrival, FetchControl
 from ..process import LARGE_BLOCK, give_large_blocks_back
 from ..store import PageReceipt, PageWrite, StagedGroup
@@ -22,6 +32,8 @@ __all__ = ["SESSION_STATUS", "Download"]
 
 # What a server may say when it does not know a session; its own text is not published.
 SESSION_STATUS = frozenset({400, 404, 410})
+# A server that is away, or the way to it: that says nothing of the pages. A gateway that waited too long says 504.
+_AWAY_STATUS = frozenset({502, 503})
 # Two pages of 50,000 profiles.
 _BODY_BYTES = 100_000_000
 
@@ -67,6 +79,8 @@ class Download(FetchThreads[PageWrite, StagedGroup, PageReceipt, FirstPage | Pag
         # What to go on with if page 0 cannot be had in larger pages.
         self._first: FirstPage | None = None
         self._resumed = resumed
+        # When the last page behind page 0 that came was asked for.
+        self._served: datetime | None = None
         if largest_body >= LARGE_BLOCK:
             give_large_blocks_back()
         self._budget = ByteBudget(_BODY_BYTES, bodies=workers + 2, largest=largest_body)
@@ -115,7 +129,7 @@ class Download(FetchThreads[PageWrite, StagedGroup, PageReceipt, FirstPage | Pag
             self._budget.reserve(index, self._control)
             trace.take(index)
             session_id = self._announced.session_id if self._announced else None
-            control = self._control.trying(LARGE_TRIES) if self._large else self._control
+            control = self._control.until(partial(self._tells_of_size, index)) if self._large else self._control
             page = self._source.fetch(index, self._query, session_id, control)
             self._schedule.arrived()
         except FetchStopped as error:
@@ -129,7 +143,9 @@ class Download(FetchThreads[PageWrite, StagedGroup, PageReceipt, FirstPage | Pag
             if self._announced is None:
                 self._events.put(FirstPage(page, trace.arrived(index)))
             else:
-                self._received(self._write(page, trace.arrived(index), last_try=assignment.last_try))
+                how = trace.arrived(index)
+                self._served = how.request[0] if how.request else self._served
+                self._received(self._write(page, how, last_try=assignment.last_try))
 
     def _write(self, page: EngagePage, how: Arrival, *, last_try: bool = False) -> PageWrite:
         announced = self._promised
@@ -158,16 +174,30 @@ class Download(FetchThreads[PageWrite, StagedGroup, PageReceipt, FirstPage | Pag
             self._control.trace.arrived(index)  # what was done for it is of no page that will come
             self._events.put(FirstPage(self._first.page, self._first.how, refused=error))
         elif self._announced and (error.retryable or self._may_mean_a_lost_session(error)):
-            if self._large and self._control.trace.failures(index) >= LARGE_TRIES:
+            large = self._large and error.retryable  # else it is the session that may be gone
+            if large and self._tells_of_size(index, error):
                 raise LargePagesFailed(str(error)) from error
-            tries = LARGE_TRIES if self._large else ROUNDS
+            tries = LARGE_TRIES if large else ROUNDS
             again = self._schedule.failed(index, str(error), at_once=not error.retryable, tries=tries)
             if not again and not error.retryable:
                 raise error
+            if not again and large and self._only_this_fails(index):
+                raise LargePagesFailed(str(error)) from error
             self._events.put(PageEvent(index, problem=str(error), again=again))
         else:
             self._schedule.unsettle(index, str(error))
             raise error
+
+    def _tells_of_size(self, index: int, error: MixpanelError) -> bool:
+        """Whether a page failed so often that its size is to blame; not if a server that gave others is away."""
+        away = error.away if isinstance(error, ConnectionFailedError) else error.status in _AWAY_STATUS
+        works = self._resumed or self._served is not None
+        return self._control.trace.failures(index) >= LARGE_TRIES and not (away and works)
+
+    def _only_this_fails(self, index: int) -> bool:
+        """Whether others came that were asked for after a page first failed; or, in this run, none ever did."""
+        since = self._control.trace.failing_since(index)
+        return self._served is None or (since is not None and self._served > since)
 
     def _may_mean_a_lost_session(self, error: MixpanelError) -> bool:
         refused = isinstance(error, RequestRejectedError) and not isinstance(error, SessionLostError)

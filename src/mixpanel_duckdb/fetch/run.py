@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -29,6 +30,7 @@ from .telling import Telling, check_stop
 __all__ = ["FetchOptions", "FetchRun", "spec_of"]
 
 _MOST_RESTARTS = 2
+_TICK = 0.1
 
 
 class _SessionGone(Exception):  # noqa: N818 - never leaves this module
@@ -178,7 +180,7 @@ class FetchRun:
             resumed=announced is not None,
             large=size is not None,
         )
-        with download:
+        with self._to_the_last_read(download):
             if announced is None:
                 self._store.count_queries(self._source.project_id, self._source.host)
             download.start()
@@ -194,6 +196,18 @@ class FetchRun:
             self._check_sum(fetch)
         self._telling.missing(schedule.missing)
         return self._end(fetch, schedule.missing)
+
+    @contextmanager
+    def _to_the_last_read(self, download: Download) -> Iterator[None]:
+        """Run a download; another session begins when its reads have ended, those that nobody can cut among them."""
+        try:
+            with download:
+                yield
+        except (_SessionGone, LargePagesFailed):
+            while download.still_at_work(_TICK):
+                self._telling.tick()
+                check_stop(self._options.stop)
+            raise
 
     def _check_sum(self, fetch: OpenFetch) -> None:
         """Give up a session that earlier runs began, if all its pages are here and do not make up what it announced.

@@ -68,7 +68,8 @@ class ClientSource:
 class AnswerSource:
     """Pages of anything with ``query_engage_page(page, *, session_id=None, **filters) -> dict``.
 
-    Its own errors count as failed requests, one for each call: whether to repeat one is its own business. One that has
+    Its own errors count as failed requests, one for each call: whether to repeat one is its own business. If it asks
+    through a client of ours, that belongs to the run: waits end with its stop, and each request counts. One that has
     ``project_id`` and ``base_url`` goes on with its unfinished fetches anywhere; of any other it is not known what it
     reads, so that only the very same object does.
     """
@@ -83,16 +84,17 @@ class AnswerSource:
         self.data_view: str
         self.account: str
         self.project_id, self.host = (str(project), str(host)) if told else ("", _name_of(client))
-        ours = isinstance(client, MixpanelClient)
+        self._ours = client if isinstance(client, MixpanelClient) else None
+        ours = self._ours is not None
         self.data_view, self.account = (known.scope().get("workspace_id", ""), known.account) if ours else ("", "")
 
     def fetch(self, index: int, query: ProfileQuery, session_id: str | None, control: FetchControl) -> EngagePage:
         """Fetch one page; filters that are not set are not passed."""
         control.stop.check()
-        control.sent(index)
         given = {name: value for name, value in query.given().items() if value is not None}
         try:
-            answer = self._ask(index, session_id=session_id, **given)
+            with control.lent(index):
+                answer = self._ask(index, session_id=session_id, **given)
         except MixpanelError:
             raise
         except Exception as error:
@@ -100,11 +102,13 @@ class AnswerSource:
         return EngagePage.from_answer(index, answer)
 
     def abort(self, run: Stop) -> None:
-        """Nothing is known of its connections: reads end by themselves."""
+        """Cut the reads of a run, if the connections are ours; of others nothing is known: reads end by themselves."""
+        if self._ours is not None:
+            self._ours.abort(run)
 
     def pause(self) -> Pause | None:
-        """Nothing is known of its waits."""
-        return None
+        """The wait that holds all workers now, if it is known of any."""
+        return self._ours.rate_limiter.pause if self._ours is not None else None
 
 
 # Names for clients that do not tell what they read, for as long as there is the client.

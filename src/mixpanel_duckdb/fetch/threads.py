@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from ..errors import FetchStopped
+from ..errors import FetchStopped, MixpanelError
 from ..http import FetchControl, Stop, cut_short
 from .writer import Group, PageSink, Sized, Writer
 
@@ -88,7 +88,7 @@ class FetchThreads(ABC, Generic[_Item, _Group, _Receipt, _Event]):
             last.callback(self._writer.join, _WRITER_PATIENCE)
             last.callback(self._writer.finish)
             if exc_type is not None:
-                last.callback(cut_short, self._control.stop, self._abort, self._still_at_work)
+                last.callback(cut_short, self._control.stop, self._abort, self.still_at_work)
             last.callback(self._executor.shutdown, wait=exc_type is None, cancel_futures=True)
             if exc_type is not None:
                 self._control.stop.ask()
@@ -121,19 +121,22 @@ class FetchThreads(ABC, Generic[_Item, _Group, _Receipt, _Event]):
             if not self._started:
                 self._writer.finish()
 
+    def still_at_work(self, seconds: float) -> bool:
+        """Wait at most so many seconds for the fetch threads and say whether one is left."""
+        with self._idle:
+            return not self._idle.wait_for(lambda: not self._at_work, seconds)
+
     def _start_workers(self, number: int) -> None:
         for _ in range(number):
             try:
                 self._executor.submit(self._work)
-            except RuntimeError:  # the interpreter is ending, and a run on another thread with it
-                if not self._started:
+            except RuntimeError as error:
+                if self._started:  # those that have begun do the work
+                    return
+                if "shutdown" in str(error):  # a run on another thread while the interpreter ends
                     raise FetchStopped("The interpreter is ending: no request can be sent any more.") from None
-                return
+                raise MixpanelError(f"No thread can be started: {error}.") from error
             self._started += 1
-
-    def _still_at_work(self, seconds: float) -> bool:
-        with self._idle:
-            return not self._idle.wait_for(lambda: not self._at_work, seconds)
 
     def _work(self) -> None:
         """A fetch thread: fetch and hand over, until nothing is left."""

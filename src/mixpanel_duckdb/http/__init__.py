@@ -7,6 +7,7 @@ the error that it means. The room knows statuses, headers and sockets, and nothi
 ``exchange``     one request and its answer, however many times it is sent
 ``messages``     a form and its answer, a download and what comes of it
 ``transport``    one request sent, its answer read; the only module that imports httpx
+``connections``  whose answer each connection carries: what a run can cut
 ``environment``  proxies and certificates that the environment names
 ``body``         its bytes gathered and decompressed, within bounds of size and time
 ``answer``       from a status and a text to the error that they mean

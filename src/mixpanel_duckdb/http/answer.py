@@ -114,7 +114,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, asked: int |
         hit = read_limit(headers, text)
         return RateLimitError(sentence, kind=hit.kind, retry_after=hit.wait, **where)
     if status in REDIRECTS:
-        return RequestRejectedError(f"{sentence}. Redirects to another host are not followed.", **where)
+        followed = "followed on the same host only, three times at most, and never to the address that was asked for"
+        return RequestRejectedError(f"{sentence}. Redirects are {followed}.", **where)
     if status < 400:
         return UnreadableAnswerError(sentence, **where)
     if status in _CREDENTIAL_STATUS or (status < 500 and "Unable to authenticate" in text):

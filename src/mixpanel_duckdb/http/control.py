@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
+from ..errors import MixpanelError
 from .meter import Meter
 from .stop import Stop
 from .trace import Trace
@@ -19,24 +23,60 @@ class FetchControl:
         stop: Cuts every wait of the run short.
         meter: What the run has spent; the result reports it.
         trace: What the fetch threads do for the pages under way; for the journal.
-        most_tries: Most requests for one page in one round, where that is less than the retry policy's.
+        enough: Says of the last failure of a page that it is not asked for again, whatever the retry policy says.
     """
 
     stop: Stop = field(default_factory=Stop)
     meter: Meter = field(default_factory=Meter)
     trace: Trace = field(default_factory=Trace)
-    most_tries: int | None = None
+    enough: Callable[[MixpanelError], bool] = lambda _: False
 
     def starting_over(self) -> FetchControl:
         """Make a control that is not stopped and goes on counting where this one ended."""
         self.meter.new_session()
         return FetchControl(meter=self.meter)
 
-    def trying(self, most: int) -> FetchControl:
-        """Give the same run to whoever may try so many times."""
-        return replace(self, most_tries=most)
+    def until(self, enough: Callable[[MixpanelError], bool]) -> FetchControl:
+        """Give the same run to whoever may try until there is enough of it."""
+        return replace(self, enough=enough)
 
     def sent(self, asked: int | str) -> None:
         """Note a request about to be sent, for a page or for what else is asked for."""
         self.meter.count_request(asked)
         self.trace.sent()
+
+    @contextmanager
+    def lent(self, asked: int | str) -> Iterator[None]:
+        """Lend this to the caller's code, which may ask through us and hands no control on; it counts as one request.
+
+        Args:
+            asked: What it is to bring.
+        """
+        self.sent(asked)
+        token = _LENT.set(_Lent(self.stop, self.meter, self.trace, self.enough))
+        try:
+            yield
+        finally:
+            _LENT.reset(token)
+
+    @staticmethod
+    def here() -> FetchControl:
+        """Give the control that was lent to the code that runs here, else a new one."""
+        return _LENT.get() or FetchControl()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lent(FetchControl):
+    """The same run, whose next request has been counted."""
+
+    counted: list[bool] = field(default_factory=lambda: [True])
+
+    def sent(self, asked: int | str) -> None:
+        if self.counted:
+            self.counted.clear()
+            self.trace.sent()
+        else:
+            FetchControl.sent(self, asked)
+
+
+_LENT: ContextVar[FetchControl | None] = ContextVar("mixpanel_duckdb_lent", default=None)

@@ -115,7 +115,7 @@ class Exchange:
                     continue
                 failures += 1
                 delay = self._retry.delay(failures, error)
-                if delay is None or failures == control.most_tries:
+                if delay is None or control.enough(error):
                     raise
                 self._back_off(delay, asked, control)
 

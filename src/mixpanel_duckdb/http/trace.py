@@ -158,6 +158,11 @@ class Trace:
         track = self._tracks.get(index)
         return sum(step.what == "failed" for step in track.steps) if track else 0
 
+    def failing_since(self, index: int) -> datetime | None:
+        """Say when the first of those requests ended."""
+        track = self._tracks.get(index)
+        return next((step.ended for step in track.steps if step.what == "failed"), None) if track else None
+
     def unfinished(self) -> dict[int, tuple[Step, ...]]:
         """Give the steps of the pages that did not arrive, of each for which something was done."""
         return {index: tuple(track.steps) for index, track in sorted(self._tracks.items()) if track.steps}

@@ -1,20 +1,17 @@
 """One request and its answer: whole, or as it comes. The only module that imports httpx.
 
-``abort`` is how a run stops a read that may last minutes: closing an httpx client does not wake a thread that is
-blocked in ``recv``, so the sockets that httpx's ``trace`` extension shows are shut down instead. Where a transport
-shows none (a mock, a custom one), reads end at their own timeout. Runs share a client's connections: a socket is that
-run's which wrote to it last.
+``abort`` is how a run stops a read that may last minutes: the connections that carry its requests are shut down. Of
+those that httpx does not show (a mock's, a custom transport's, those that an HTTP client of the caller's had made
+before) reads end at their own timeout, and so does a connection that is being made.
 """
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
-import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -27,6 +24,7 @@ from ..errors import ConfigurationError, ConnectionFailedError, MixpanelError, U
 from ..text import Secrets
 from .answer import REDIRECTS, is_certificate_error, page_of, subject
 from .body import AnswerBounds, Deadline, gathered, is_gzip, too_large, unpacked, unpacked_as_it_comes
+from .connections import CONNECTIONS
 from .control import FetchControl
 from .environment import certificate_errors, proxy_for
 from .messages import Download, Form, HttpAnswer, HttpStream
@@ -75,9 +73,8 @@ class Transport:
         self._owns_http = http_client is None
         self._secrets = Secrets()
         self._http = http_client or self._client(timeout)
-        # Whose answer each connection carries, and whose request this thread sends.
-        self._sockets: weakref.WeakKeyDictionary[socket.socket, Stop] = weakref.WeakKeyDictionary()
-        self._asking = threading.local()
+        # A name for what is asked for through this object; the object itself would keep its connections alive.
+        self._mine = object()
 
     def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's."""
@@ -90,10 +87,7 @@ class Transport:
         Args:
             run: Whose reads; ``None`` for all.
         """
-        for each, whose in list(self._sockets.items()):
-            if run in (None, whose):
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+        CONNECTIONS.cut(self._mine, run)
 
     def post(self, form: Form, index: int, control: FetchControl) -> HttpAnswer:
         """Send one request and read its whole answer; httpx's errors become ours.
@@ -219,9 +213,8 @@ class Transport:
                     told.set()
                     control.meter.reached()
             elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
-                self._know(info["return_value"])
+                CONNECTIONS.know(info["return_value"])
 
-        self._asking.run = control.stop
         custom, authorization = self._credentials.headers(), self._credentials.authorization()
         self._secrets.hide(*custom.values())
         self._secrets.hide_header(authorization)
@@ -229,26 +222,14 @@ class Transport:
         headers.update(custom)
         accept = "application/json" if form is not None else "text/plain"
         headers.update({"Authorization": authorization, "Accept": accept})
-        with self._http.stream(
+        sent = self._http.stream(
             method, url, data=form, headers=headers, follow_redirects=False, timeout=timeout,
             extensions={"trace": watch},
-        ) as response:  # fmt: skip
+        )  # fmt: skip
+        with CONNECTIONS.used_by(self._mine, control.stop), sent as response:
             if not told.is_set():  # a transport of the caller's, which shows nothing
                 control.meter.reached()
             yield response
-
-    def _know(self, stream: Any) -> None:
-        """Note a new connection, and from then on who writes to it."""
-        each, write, itself = stream.get_extra_info("socket"), type(stream).write, weakref.ref(stream)
-
-        def noted(*args: Any, **options: Any) -> Any:
-            self._sockets[each] = self._asking.run
-            return write(itself(), *args, **options)
-
-        if each is not None:
-            self._sockets[each] = self._asking.run
-            with suppress(AttributeError):
-                stream.write = noted
 
     def _timeout(self) -> httpx.Timeout:
         """The client's own, none of them longer than the whole answer may take; a socket takes no endless figure."""
@@ -284,6 +265,7 @@ class Transport:
         detail = str(error) or type(error).__name__
         failed = ConnectionFailedError(f"{about}: no complete answer from {self._base_url}: {detail}.", page=page)
         failed.reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        failed.away = isinstance(error, httpx.NetworkError) or not failed.reached
         return failed
 
 

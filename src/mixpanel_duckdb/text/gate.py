@@ -216,6 +216,9 @@ def _ways(letter: str) -> tuple[re.Pattern[str], ...]:
 class _LogGate(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = shown(record.getMessage()), None
+        if record.exc_info:  # the text is what a formatter writes, and no other is made of the error
+            record.exc_text = shown(logging.Formatter().formatException(record.exc_info), keep="\n\t")
+            record.exc_info = None
         return True
 
 
