@@ -22,6 +22,7 @@ __all__ = [
     "literal",
     "only_row",
     "quote",
+    "readable",
     "storage_errors",
 ]
 
@@ -39,6 +40,16 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """Quote a string constant, for statements that take no parameters."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def readable(moment: str) -> str:
+    """Write a moment, or NULL where Python, Arrow and Parquet have no such year: a zone or "24:00" may lead there.
+
+    Args:
+        moment: A TIMESTAMP, as SQL writes it.
+    """
+    known = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
+    return f"CASE WHEN {moment} {known} THEN {moment} END"
 
 
 def hush(connection: duckdb.DuckDBPyConnection) -> None:
