@@ -1,6 +1,7 @@
 """Large results in larger pages: the server is obeyed if it lowers or refuses them, and left alone if it cannot."""
 
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -224,6 +225,17 @@ def test_a_plan_shows_both(database: str) -> None:
     assert "7 a page make 58" in estimate.summary()
     assert "fits one hour" in estimate.summary()
     assert "fits one hour" not in plain.summary()
+
+
+def test_a_plan_goes_by_the_request_that_page_0_came_with_not_by_those_that_failed_before() -> None:
+    retry = RetryPolicy(first_delay=0.2, jitter=0.0)
+    with simulator(Fault("status", status=502, page=0, attempts=2)) as sim, client_of(sim, retry=retry) as client:
+        began = time.monotonic()
+        estimate = md.plan_fetch(client=client)
+        took = time.monotonic() - began
+    assert len(sim.requests) == 3
+    assert took - estimate.request_seconds > 0.59
+    assert estimate.request_seconds > 0
 
 
 def test_an_export_that_cannot_start_over_stays_at_the_servers_own_size() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -138,7 +137,7 @@ class FetchEstimate:
         expected_rows: The server's ``total``, or the limit if that is less.
         page_size: Profiles a page that the server uses.
         total_pages: Pages of the whole result.
-        request_seconds: Time that the one request took.
+        request_seconds: Time that the one request took, without those that failed before and the waits between.
         queries_last_hour: Queries of the last hour that the database's ledger knows of, this one included; ``None``
             without a database.
         hourly_quota: The published limit.
@@ -247,9 +246,10 @@ def plan_fetch(
             recent = _in_the_ledger(database, source.project_id, source.host)
         display = stack.enter_context(closing(progress_display("auto", heard=observer is not None)))
         meter = Meter(max_wait=rate_limit_wait, on_wait=partial(_tell_wait, (RunLog(), observer or display)))
-        started = time.monotonic()
-        page = source.fetch(0, query, None, FetchControl(meter=meter))
-        seconds = time.monotonic() - started - meter.waited_seconds
+        control = FetchControl(meter=meter)
+        control.trace.take(0)
+        page = source.fetch(0, query, None, control)
+        seconds = control.trace.arrived(0).seconds
     announced = Announcement.opened_by(page, query.limit)
     sizing = page_sizing(announced, len(page.body), seconds) if query.page_size == "auto" else None
     return FetchEstimate(announced.total, announced.page_size, announced.pages, seconds, recent, sizing=sizing)
