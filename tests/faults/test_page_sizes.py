@@ -238,6 +238,12 @@ def test_a_plan_goes_by_the_request_that_page_0_came_with_not_by_those_that_fail
     assert estimate.request_seconds > 0
 
 
+@pytest.mark.parametrize(("pages", "hours"), [(61, "1 hour"), (120, "1 hour"), (121, "2 hours")])
+def test_a_plan_counts_only_the_hours_that_are_waited_for(pages: int, hours: str) -> None:
+    estimate = md.FetchEstimate(expected_rows=pages, page_size=1, total_pages=pages, request_seconds=0.1)
+    assert f"about {hours} of waiting" in estimate.summary()
+
+
 def test_an_export_that_cannot_start_over_stays_at_the_servers_own_size() -> None:
     with simulator() as sim, client_of(sim) as client:
         assert sum(1 for _ in client.export_profiles(page_size="auto")) == 400

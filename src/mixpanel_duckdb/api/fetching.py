@@ -198,8 +198,8 @@ class FetchEstimate:
             "client says of session pages",
         ]
         if pages > self.hourly_quota:
-            hours = -(-pages // self.hourly_quota)
-            lines[-1] += f"; should a server count each page, it would take about {hours} hours of waiting."
+            hours = many((pages - 1) // self.hourly_quota, "hour")  # the first lot of pages waits for nothing
+            lines[-1] += f"; should a server count each page, it would take about {hours} of waiting."
         else:
             lines[-1] += "; even if each page were counted, it fits one hour."
         if self.queries_left is not None:
