@@ -212,6 +212,8 @@ class FetchRun:
         except MixpanelError as error:
             if self._is_session_lost(error, fetch):
                 raise _SessionGone(error) from error
+            if error.page:  # of a page behind the first, with whose filters nothing is wrong
+                error.exit_code = type(error).exit_code
             raise
 
     def _is_session_lost(self, error: MixpanelError, fetch: OpenFetch) -> bool:
