@@ -294,3 +294,12 @@ def test_a_client_of_another_kind_is_no_http_client(client, sim):
 def test_a_secret_where_a_client_belongs_is_not_shown_whole():
     secret = "s3cret" * 100
     assert secret not in told(lambda: md.fetch_profiles(":memory:", client=secret))
+
+
+def test_too_many_workers_are_warned_of_at_the_line_that_asks_for_them(sim):
+    client = md.MixpanelClient(md.Credentials.from_env(sim.environment()), base_url=sim.base_url)
+    with client, md.ProfileStore() as store, pytest.warns(UserWarning, match="using 5") as warned:
+        md.fetch_profiles(store, "one", client=client, max_workers=9)
+        md.ParallelProfileFetcher(client, store, max_workers=9)
+        md.ParallelProfileFetcher(client, store).fetch_profiles("two", max_workers=9)
+    assert [each.filename for each in warned] == [__file__] * 3

@@ -16,7 +16,7 @@ from ..display import Progress, RunLog, progress_display
 from ..engage import Announcement, MixpanelClient, PageSizing, ProfileFilters, ProfileQuery, page_sizing
 from ..errors import StorageError
 from ..fetch import BatchCallback, ParallelProfileFetcher, page_source
-from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter
+from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter, capped_workers
 from ..results import FetchObserver, ParallelProfileFetchResult
 from ..store import IfExists, ProfileStore, Target, check_target
 from ..text import duration, facts, many
@@ -104,12 +104,13 @@ def fetch_profiles(
     """
     check(locals(), but={"database", "credentials", "filters", "into"}, optional={"client"})
     check_target(into, keep_history=keep_history)
+    workers = capped_workers(max_workers) if parallel else 1  # here, so that its warning points at the caller
     query = ProfileQuery(**filters)
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(_client(credentials, base_url, allow_http=allow_http))
         store = database if isinstance(database, ProfileStore) else stack.enter_context(ProfileStore(database))
-        fetcher = ParallelProfileFetcher(client, store, max_workers=max_workers if parallel else 1)
+        fetcher = ParallelProfileFetcher(client, store, max_workers=workers)
         return fetcher.fetch_profiles(
             table,
             into=into,
