@@ -298,8 +298,35 @@ def test_a_secret_where_a_client_belongs_is_not_shown_whole():
 
 def test_too_many_workers_are_warned_of_at_the_line_that_asks_for_them(sim):
     client = md.MixpanelClient(md.Credentials.from_env(sim.environment()), base_url=sim.base_url)
-    with client, md.ProfileStore() as store, pytest.warns(UserWarning, match="using 5") as warned:
-        md.fetch_profiles(store, "one", client=client, max_workers=9)
-        md.ParallelProfileFetcher(client, store, max_workers=9)
-        md.ParallelProfileFetcher(client, store).fetch_profiles("two", max_workers=9)
-    assert [each.filename for each in warned] == [__file__] * 3
+    with client, md.ProfileStore() as store:
+        for call in (
+            lambda: md.fetch_profiles(store, "one", client=client, max_workers=9),
+            lambda: md.ParallelProfileFetcher(client, store, max_workers=9),
+            lambda: md.ParallelProfileFetcher(client, store).fetch_profiles("two", max_workers=9),
+        ):
+            with pytest.warns(UserWarning, match="using 5") as warned:
+                call()
+            assert [each.filename for each in warned] == [__file__]
+
+
+def test_what_is_only_like_a_rate_limiter_is_none(sim):
+    class Mine:
+        def slot(self, *_, **__):
+            """Admit anybody."""
+
+        hit = pause = slot
+
+    text = told(lambda: md.MixpanelClient(md.Credentials.from_env(sim.environment()), rate_limiter=Mine()))
+    assert text.endswith("it must be a RateLimiter, or None.")
+
+
+@pytest.mark.parametrize("argument", ["credentials", "base_url"])
+@pytest.mark.parametrize("name", ["fetch_profiles", "plan_fetch", "fetch_events", "plan_events", "mixpanel_profiles"])
+def test_nothing_that_a_client_has_itself_is_given_beside_it(name, argument, calls, sim):
+    call, needed = calls[name]
+    who = md.Credentials(username="another", secret="account", project_id="999")
+    with md.MixpanelClient(md.Credentials.from_env(sim.environment())) as client:
+        beside = {"credentials": who, "base_url": "https://eu.mixpanel.com"}[argument]
+        text = told(lambda: call(**needed, client=client, **{argument: beside}))
+    assert text == f"Give client or {argument}, not both: a client has its own."
+    assert sim.requests == []

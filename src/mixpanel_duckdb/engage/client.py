@@ -13,7 +13,8 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..accounts import AnyCredentials, Credentials, Signer, resolve_base_url, resolve_export_url, signer_for
-from ..arguments import check
+from ..arguments import check, refusal
+from ..errors import ConfigurationError
 from ..events import EventFilters, EventQuery, EventReader
 from ..http import (
     ANSWER_TIMEOUT,
@@ -86,7 +87,9 @@ class MixpanelClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         answer_timeout: float = ANSWER_TIMEOUT,
     ) -> None:
-        check(locals(), but={"self", "credentials"})
+        check(locals(), but={"self", "credentials", "rate_limiter"})
+        if not isinstance(rate_limiter, RateLimiter | None):
+            raise refusal("rate_limiter", rate_limiter, "a RateLimiter, or None", ConfigurationError)
         signer = signer_for(credentials)
         self.credentials: Signer = signer
         self.base_url: str = resolve_base_url(base_url, signer.region, allow_http=allow_http)
