@@ -19,6 +19,7 @@ from ..arguments import PATH, check, refusal
 from ..engage import ProfileFilters, ProfileQuery
 from ..errors import ConfigurationError, CredentialsError, MixpanelError, UnsuitableFileError
 from ..events import EventFilters, EventQuery
+from ..store import folded
 from .into import OF_THE_TARGET, target_of
 
 __all__ = ["Job", "read_jobs"]
@@ -265,7 +266,7 @@ def _refuse_twins(name: str, jobs: Iterable[Job]) -> None:
         if (into := job.options.get("into")) is not None:
             places[into.identity] = into.name
         for place, said in places.items():
-            if (other := seen.setdefault((place, job.table.lower()), number)) != number:
+            if (other := seen.setdefault((place, folded(job.table)), number)) != number:
                 raise ConfigurationError(
                     f"{name}: jobs {other} and {number} both write table {job.table!r} of {said!r}; give each a table "
                     "of its own."
