@@ -36,12 +36,20 @@ async def coroutine(*_: object) -> None:
     """Nobody would await it."""
 
 
+class Awaited:
+    """Called like a function, and nobody would await it either."""
+
+    async def __call__(self, *_: object) -> None:
+        """Not awaited."""
+
+
 VALUES: dict[str, Any] = {
     "True": True, "None": None, "0": 0, "5": 5, "-1": -1, "2.5": 2.5, "-2.5": -2.5, "nan": math.nan, "inf": math.inf,
     "a huge number": 10**400, "a text": "60", "an empty text": "", "half a letter": "\ud800", "a NUL": "a\0b",
     "bytes": b"bytes", "a path": Path("somewhere"), "a path of bytes": type("P", (), {"__fspath__": lambda _: b"x"})(),
     "a list": ["a"], "a dict": {"a": 1}, "a set": {"a"}, "a tuple": (1, 2), "an object": object(),
     "a class": md.MixpanelClient, "a function": lambda *_: None, "a coroutine": coroutine, "an array": Unlike(),
+    "an object that is called like a coroutine": Awaited(),
     "a moment": datetime.now(UTC), "a decimal": Decimal(1), "a complex number": 1j, "...": ...,
 }  # fmt: skip
 ANY_TEXT = {"a text", "an empty text"}
