@@ -123,7 +123,7 @@ class PageSchedule:
             self._in_a_row += 1
             again = self._again(index, reason, tries, at_once=at_once)
             if self._in_a_row >= _FAILURES_IN_A_ROW:
-                self._drop_rest(f"not tried: {self._in_a_row} requests in a row failed, the last with: {reason}")
+                self._drop_rest(f"not tried: {self._in_a_row} pages in a row failed, the last with: {reason}")
                 return False
             return again
 
