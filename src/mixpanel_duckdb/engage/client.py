@@ -173,7 +173,7 @@ class MixpanelClient:
         """Yield every matching profile in page order, while the next pages are on their way.
 
         Nothing is sent before the first profile is asked for. At most ten pages wait for their turn, fewer if they are
-        large. Leaving a loop over the call, or ``close()``, ends the reads that are under way on this client.
+        large. Leaving a loop over the call, or ``close()``, ends its own reads that are under way.
 
         Args:
             max_workers: Pages fetched at a time, 1 to 5; more is capped with a warning.

@@ -38,7 +38,6 @@ class PageSchedule:
 
     Args:
         pages: Indices to fetch, in this order.
-        arrived: Pages that were fetched already and are yet to be stored.
 
     Example:
         >>> schedule = PageSchedule([1, 2])
@@ -49,11 +48,11 @@ class PageSchedule:
         {2: 'enough'}
     """
 
-    def __init__(self, pages: Iterable[int], *, arrived: Iterable[int] = ()) -> None:
+    def __init__(self, pages: Iterable[int]) -> None:
         self._changed = threading.Condition()
         self._todo = deque(pages)
         self._later: deque[int] = deque()
-        self._open: set[int] = set(arrived)
+        self._open: set[int] = set()
         self._odd: set[int] = set()
         self._tries: dict[int, int] = {}
         self._in_a_row = 0
