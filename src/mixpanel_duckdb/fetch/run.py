@@ -190,6 +190,7 @@ class FetchRun:
                 self._telling.tick()
                 check_stop(self._options.stop)
                 self._sign.tell(**self._telling.standing)
+        self._telling.more_alike()
         if fetch.committed and not schedule.missing:
             self._check_sum(fetch)
         self._telling.missing(schedule.missing)
