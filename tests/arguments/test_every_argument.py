@@ -36,12 +36,20 @@ async def coroutine(*_: object) -> None:
     """Nobody would await it."""
 
 
+class Awaited:
+    """Called like a function, and nobody would await it either."""
+
+    async def __call__(self, *_: object) -> None:
+        """Not awaited."""
+
+
 VALUES: dict[str, Any] = {
     "True": True, "None": None, "0": 0, "5": 5, "-1": -1, "2.5": 2.5, "-2.5": -2.5, "nan": math.nan, "inf": math.inf,
     "a huge number": 10**400, "a text": "60", "an empty text": "", "half a letter": "\ud800", "a NUL": "a\0b",
     "bytes": b"bytes", "a path": Path("somewhere"), "a path of bytes": type("P", (), {"__fspath__": lambda _: b"x"})(),
     "a list": ["a"], "a dict": {"a": 1}, "a set": {"a"}, "a tuple": (1, 2), "an object": object(),
     "a class": md.MixpanelClient, "a function": lambda *_: None, "a coroutine": coroutine, "an array": Unlike(),
+    "an object that is called like a coroutine": Awaited(),
     "a moment": datetime.now(UTC), "a decimal": Decimal(1), "a complex number": 1j, "...": ...,
 }  # fmt: skip
 ANY_TEXT = {"a text", "an empty text"}
@@ -294,3 +302,39 @@ def test_a_client_of_another_kind_is_no_http_client(client, sim):
 def test_a_secret_where_a_client_belongs_is_not_shown_whole():
     secret = "s3cret" * 100
     assert secret not in told(lambda: md.fetch_profiles(":memory:", client=secret))
+
+
+def test_too_many_workers_are_warned_of_at_the_line_that_asks_for_them(sim):
+    client = md.MixpanelClient(md.Credentials.from_env(sim.environment()), base_url=sim.base_url)
+    with client, md.ProfileStore() as store:
+        for call in (
+            lambda: md.fetch_profiles(store, "one", client=client, max_workers=9),
+            lambda: md.ParallelProfileFetcher(client, store, max_workers=9),
+            lambda: md.ParallelProfileFetcher(client, store).fetch_profiles("two", max_workers=9),
+        ):
+            with pytest.warns(UserWarning, match="using 5") as warned:
+                call()
+            assert [each.filename for each in warned] == [__file__]
+
+
+def test_what_is_only_like_a_rate_limiter_is_none(sim):
+    class Mine:
+        def slot(self, *_, **__):
+            """Admit anybody."""
+
+        hit = pause = slot
+
+    text = told(lambda: md.MixpanelClient(md.Credentials.from_env(sim.environment()), rate_limiter=Mine()))
+    assert text.endswith("it must be a RateLimiter, or None.")
+
+
+@pytest.mark.parametrize("argument", ["credentials", "base_url"])
+@pytest.mark.parametrize("name", ["fetch_profiles", "plan_fetch", "fetch_events", "plan_events", "mixpanel_profiles"])
+def test_nothing_that_a_client_has_itself_is_given_beside_it(name, argument, calls, sim):
+    call, needed = calls[name]
+    who = md.Credentials(username="another", secret="account", project_id="999")
+    with md.MixpanelClient(md.Credentials.from_env(sim.environment())) as client:
+        beside = {"credentials": who, "base_url": "https://eu.mixpanel.com"}[argument]
+        text = told(lambda: call(**needed, client=client, **{argument: beside}))
+    assert text == f"Give client or {argument}, not both: a client has its own."
+    assert sim.requests == []

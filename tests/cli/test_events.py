@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -90,6 +91,15 @@ def test_plan_tells_days_and_requests_and_sends_none():
         assert (later["days_to_fetch"], later["least_requests"], later["most_requests"]) == (57, 2, 2)
         assert later["requests_left"] == 60 - later["requests_last_hour"] < 60
         assert not sim.requests
+
+
+def test_typed_takes_a_table_of_profiles_for_what_it_is_beside_one_of_events_in_capitals():
+    with exporting(POPULATION) as sim:
+        assert called(sim, "É", *DAYS, "-q").exit_code == 0
+    with duckdb.connect("mixpanel.duckdb") as connection:
+        connection.execute('CREATE TABLE "é" (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)')
+    assert CliRunner().invoke(main, ["typed", "é"]).exit_code == 0
+    assert CliRunner().invoke(main, ["typed", "É"]).exit_code == 0
 
 
 def test_a_plan_leaves_out_the_days_that_have_not_begun():

@@ -116,6 +116,8 @@ def test_a_filter_that_the_server_refuses_exits_with_2_and_gives_its_words(mp_fe
     [
         (Fault("status", status=402), 1),
         (Fault("status", status=404), 1),
+        (Fault("status", status=400, text="who are you?"), 2),
+        (Fault("status", status=400, text="who are you?", page=5), 1),
         (Fault("status", status=400, text="Unable to authenticate request"), 3),
         (Fault("lost_session", attempts=None), 1),
     ],

@@ -132,7 +132,7 @@ def test_more_than_five_workers_are_capped_with_one_warning(mp_fetch, simulator)
     done = mp_fetch("profiles", "--workers", 8)
     assert done.code == 0
     assert [line for line in done.said if line.startswith("Warning")] == [
-        "Warning: --workers 8 is capped at 5, the requests that a project may have at a time."
+        "Warning: max_workers=8 is more than the 5 queries at a time that Mixpanel allows; using 5."
     ]
     assert simulator.max_in_flight <= 5
 

@@ -112,6 +112,11 @@ def test_each_filter_has_its_wire_form(filters, wire):
         ({"limit": True}, "limit"),
         ({"page_size": 0}, "page_size"),
         ({"page_size": 1.5}, "page_size"),
+        *(
+            ({name: number}, name)
+            for name in ("as_of_timestamp", "limit", "cohort_id", "page_size")
+            for number in (2**63, 10**5000)
+        ),
         ({"wher": "x"}, "wher: no such filter"),
     ],
 )

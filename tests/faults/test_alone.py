@@ -319,6 +319,7 @@ def test_a_server_that_is_gone_is_given_up_before_every_page_was_tried(database:
         result = fetch(sim, database)
         assert set(range(20, 60)) == set(result.failed_page_indices)
         assert len(sim.requests) < 120
+        assert sum("not tried: 10 pages in a row failed" in reason for _, reason in result.errors) > 10
         sim.clear_faults()
         again = fetch(sim, database)
     assert again.is_complete

@@ -38,6 +38,18 @@ def test_any_number_of_odd_pages_in_a_row_is_stored(database: str, odd: str) -> 
     assert result.is_complete == (not odd.endswith("twice short"))
 
 
+def test_of_pages_that_are_wrong_alike_the_first_are_told_one_by_one_and_the_others_together(database: str) -> None:
+    short = Fault("short_page", page=3, attempts=None, rows=PAGE - 1)
+    with Simulator(PEOPLE, limits=FREE, behaviour=Behaviour(total="drifting"), faults=[short]) as sim:
+        result = fetch(sim, database)
+    assert f"Page 3: it has {PAGE - 1} profiles instead of {PAGE}; stored as it is." in result.notices
+    for what, pages in (("fetching it again", 29), ("stored as it is", 28)):
+        *alike, others = [text for text in result.notices if "total" in text and what in text]
+        assert len(alike) == 5
+        assert others.startswith(f"{pages - 5} pages more (")
+        assert others.endswith(f"): the server's total changed from N to N; {what}.")
+
+
 def test_a_server_that_is_gone_is_not_asked_for_every_page(database: str) -> None:
     with Simulator(PEOPLE, limits=FREE, faults=[Fault("reset", page=range(1, 30), attempts=None)]) as sim:
         result = fetch(sim, database)

@@ -1,6 +1,7 @@
 """Large results in larger pages: the server is obeyed if it lowers or refuses them, and left alone if it cannot."""
 
 import logging
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -287,6 +288,23 @@ def test_a_plan_shows_both(database: str) -> None:
     assert "7 a page make 58" in estimate.summary()
     assert "fits one hour" in estimate.summary()
     assert "fits one hour" not in plain.summary()
+
+
+def test_a_plan_goes_by_the_request_that_page_0_came_with_not_by_those_that_failed_before() -> None:
+    retry = RetryPolicy(first_delay=0.2, jitter=0.0)
+    with simulator(Fault("status", status=502, page=0, attempts=2)) as sim, client_of(sim, retry=retry) as client:
+        began = time.monotonic()
+        estimate = md.plan_fetch(client=client)
+        took = time.monotonic() - began
+    assert len(sim.requests) == 3
+    assert took - estimate.request_seconds > 0.59
+    assert estimate.request_seconds > 0
+
+
+@pytest.mark.parametrize(("pages", "hours"), [(61, "1 hour"), (120, "1 hour"), (121, "2 hours")])
+def test_a_plan_counts_only_the_hours_that_are_waited_for(pages: int, hours: str) -> None:
+    estimate = md.FetchEstimate(expected_rows=pages, page_size=1, total_pages=pages, request_seconds=0.1)
+    assert f"about {hours} of waiting" in estimate.summary()
 
 
 def test_an_export_that_cannot_start_over_stays_at_the_servers_own_size() -> None:

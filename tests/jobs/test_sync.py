@@ -293,6 +293,10 @@ def test_a_file_that_is_not_there_is_said_and_exits_with_2(tmp_path):
     assert MpFetch(tmp_path)("sync", "nowhere.toml").code == 2
 
 
+def test_accented_letters_in_either_case_are_tables_of_two_jobs():
+    assert [job.table for job in read_jobs({"profiles": [{"table": "É"}, {"table": "é"}]})] == ["É", "é"]
+
+
 def test_every_keyword_of_a_fetch_is_a_key():
     (job,) = read_jobs({"profiles": [{"resume": False, "max_workers": 2, "rate_limit_wait": 5, "where": "true"}]})
     assert job.options == {"resume": False, "max_workers": 2, "rate_limit_wait": 5}

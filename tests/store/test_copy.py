@@ -414,6 +414,29 @@ def test_a_new_file_is_its_owners_alone_and_one_that_is_replaced_keeps_its_mode(
             assert stat.S_IMODE(file.stat().st_mode) == mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_a_new_folder_is_its_owners_alone_and_one_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+
+    def modes() -> list[int]:
+        found = (folder, folder / "a=1", *folder.glob("a=1/*.parquet"))
+        return [stat.S_IMODE(each.stat().st_mode) for each in found]
+
+    before = os.umask(0o022)
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("CREATE TABLE t AS SELECT 1 AS a, 2 AS b")
+            md.export_table(connection, "t", folder, partition_by=["a"])
+            assert modes() == [0o700, 0o700, 0o600]
+            for mode in (0o750, 0o755, 0o700):
+                folder.chmod(mode)
+                md.export_table(connection, "t", folder, partition_by=["a"], replace=True)
+                assert modes() == [mode, mode, mode & 0o644]
+    finally:
+        os.umask(before)
+    assert os.listdir(tmp_path) == ["parts"]
+
+
 def test_a_folder_with_other_files_is_not_replaced_by_an_export(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()

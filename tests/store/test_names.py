@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import mixpanel_duckdb as md
 from helpers import client_of
 from mixpanel_duckdb import ProfileStore, QueryError, UnsuitableTableError
+from mixpanel_duckdb.api import fetch_since
 from mixpanel_duckdb.simulator import Population, Simulator
 from mixpanel_duckdb.store.database import existing, folded, is_named
 from store.storing import SPEC, fetch_rows, fill, opened, page
@@ -70,6 +71,15 @@ def test_accented_letters_in_either_case_name_two_tables(connection):
     assert names(connection) == ["É", "è", "é"]
     assert connection.execute('SELECT count(*) FROM "é"').fetchone() == (2,)
     assert [len(md.type_columns(connection, name).columns) for name in ("É", "é")] == [2, 2]
+
+
+def test_the_newest_fetch_of_a_name_is_of_that_table_and_of_no_other(connection):
+    with ProfileStore(connection) as store:
+        for name in ("é", "É", "Plan"):
+            fill(store, [page(0, "a")], spec_of(name))
+        for name in ("é", "É", "Plan"):
+            (fetch,) = store.fetches(name)
+            assert fetch_since(store, name.replace("P", "p"), fetch.started_at) == fetch.fetch_id
 
 
 def spec_of(table):

@@ -2,7 +2,7 @@
 
 Credentials are read once and become HTTP headers in one place. Nothing here prints a secret: pydantic's
 ``SecretStr`` keeps it out of every repr, and errors name variables, never values. The client knows a ``Signer`` only:
-``Credentials``, or the account of another package (``integrations``).
+``Credentials``, or the account of another package (``headless``).
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from ..display import Progress, RunLog, progress_display
 from ..engage import Announcement, MixpanelClient, PageSizing, ProfileFilters, ProfileQuery, page_sizing
 from ..errors import StorageError
 from ..fetch import BatchCallback, ParallelProfileFetcher, page_source
-from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter
+from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT, FetchControl, Meter, capped_workers
 from ..results import FetchObserver, ParallelProfileFetchResult
 from ..store import IfExists, ProfileStore, Target, check_target
 from ..text import duration, facts, many
@@ -105,12 +104,13 @@ def fetch_profiles(
     """
     check(locals(), but={"database", "credentials", "filters", "into"}, optional={"client"})
     check_target(into, keep_history=keep_history)
+    workers = capped_workers(max_workers) if parallel else 1  # here, so that its warning points at the caller
     query = ProfileQuery(**filters)
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(_client(credentials, base_url, allow_http=allow_http))
         store = database if isinstance(database, ProfileStore) else stack.enter_context(ProfileStore(database))
-        fetcher = ParallelProfileFetcher(client, store, max_workers=max_workers if parallel else 1)
+        fetcher = ParallelProfileFetcher(client, store, max_workers=workers)
         return fetcher.fetch_profiles(
             table,
             into=into,
@@ -138,7 +138,7 @@ class FetchEstimate:
         expected_rows: The server's ``total``, or the limit if that is less.
         page_size: Profiles a page that the server uses.
         total_pages: Pages of the whole result.
-        request_seconds: Time that the one request took.
+        request_seconds: Time that the one request took, without those that failed before and the waits between.
         queries_last_hour: Queries of the last hour that the database's ledger knows of, this one included; ``None``
             without a database.
         hourly_quota: The published limit.
@@ -199,8 +199,8 @@ class FetchEstimate:
             "client says of session pages",
         ]
         if pages > self.hourly_quota:
-            hours = -(-pages // self.hourly_quota)
-            lines[-1] += f"; should a server count each page, it would take about {hours} hours of waiting."
+            hours = many((pages - 1) // self.hourly_quota, "hour")  # the first lot of pages waits for nothing
+            lines[-1] += f"; should a server count each page, it would take about {hours} of waiting."
         else:
             lines[-1] += "; even if each page were counted, it fits one hour."
         if self.queries_left is not None:
@@ -247,9 +247,10 @@ def plan_fetch(
             recent = _in_the_ledger(database, source.project_id, source.host)
         display = stack.enter_context(closing(progress_display("auto", heard=observer is not None)))
         meter = Meter(max_wait=rate_limit_wait, on_wait=partial(_tell_wait, (RunLog(), observer or display)))
-        started = time.monotonic()
-        page = source.fetch(0, query, None, FetchControl(meter=meter))
-        seconds = time.monotonic() - started - meter.waited_seconds
+        control = FetchControl(meter=meter)
+        control.trace.take(0)
+        page = source.fetch(0, query, None, control)
+        seconds = control.trace.arrived(0).seconds
     announced = Announcement.opened_by(page, query.limit)
     sizing = page_sizing(announced, len(page.body), seconds) if query.page_size == "auto" else None
     return FetchEstimate(announced.total, announced.page_size, announced.pages, seconds, recent, sizing=sizing)

@@ -21,6 +21,7 @@ from ..store import (
     IfExists,
     ProfileChange,
     ProfileStore,
+    folded,
     path_of,
     reading,
     running_fetches,
@@ -136,7 +137,7 @@ def fetch_since(database: AnyDatabase, table: str, since: datetime) -> str | Non
     """
     with reading(database) as store:
         for each in (*store.fetches(), *store.event_fetches()):
-            if each.table.lower() == table.lower() and each.updated_at >= since:
+            if folded(each.table) == folded(table) and each.updated_at >= since:
                 return each.fetch_id
     return None
 

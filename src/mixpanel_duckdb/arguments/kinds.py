@@ -85,6 +85,11 @@ def _is_moment(value: object) -> bool:
     return True
 
 
+def _is_function(value: object) -> bool:
+    """A function, or an object that is called like one; nobody would await what a coroutine gives."""
+    return callable(value) and not any(map(iscoroutinefunction, (value, type(value).__call__)))
+
+
 def _number(value: object) -> float:
     """A number, however large; what is none is not a number either."""
     if not isinstance(value, Real) or isinstance(value, bool):
@@ -99,7 +104,7 @@ FLAG = Kind("True or False", lambda value: isinstance(value, bool))
 NAME = Kind("a text", _is_text)
 PATH = Kind("a path, as text or os.PathLike", _is_path)
 MOMENT = Kind("a datetime, or a text such as '2026-01-31T08:00:00+01:00'", _is_moment)
-FUNCTION = Kind("a plain function, not a coroutine", lambda value: callable(value) and not iscoroutinefunction(value))
+FUNCTION = Kind("a plain function, not a coroutine", _is_function)
 
 
 def one_of(*words: str) -> Kind:

@@ -74,7 +74,6 @@ _OF_A_CLIENT = {
         lambda value: _POSITIVE.fits(value) or with_methods("", "as_dict").fits(value),
     ).or_none(),
     "retry": with_methods("a RetryPolicy", "delay").or_none(),
-    "rate_limiter": with_methods("a RateLimiter", "slot", "hit").or_none(),
     "http_client": with_methods("an httpx.Client", "stream", "__enter__").or_none(),
     "max_body_bytes": whole(1),
     "answer_timeout": seconds(above=0),
@@ -86,6 +85,7 @@ _OF_A_CLIENT = {
     "max_in_flight": whole(1, 5),
     "clock": FUNCTION,
 }
+_CLIENTS_OWN = "credentials", "base_url"
 RULES: Final[Mapping[str, Kind]] = _OF_A_CALL | {
     name: kind.raising(ConfigurationError) for name, kind in _OF_A_CLIENT.items()
 }
@@ -101,7 +101,8 @@ def check(arguments: Mapping[str, object], *, but: Collection[str] = (), optiona
 
     Raises:
         QueryError: Names the argument, what was given and what it must be.
-        ConfigurationError: The same, for one that says how the server is asked.
+        ConfigurationError: The same, for one that says how the server is asked; or for one beside a client that has its
+            own.
 
     Example:
         >>> check({"table": "profiles", "resume": True})
@@ -115,3 +116,6 @@ def check(arguments: Mapping[str, object], *, but: Collection[str] = (), optiona
         kind = RULES[name].or_none() if name in optional else RULES[name]
         if not (value is None and kind.optional) and not kind.fits(value):
             raise refusal(name, value, f"{kind.must}, or None" if kind.optional else kind.must, kind.error)
+    for name in _CLIENTS_OWN:
+        if arguments.get("client") is not None and arguments.get(name) is not None:
+            raise ConfigurationError(f"Give client or {name}, not both: a client has its own.")

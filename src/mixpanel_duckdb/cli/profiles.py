@@ -100,7 +100,8 @@ def profiles(
     """Fetch every matching profile into TABLE (default: profiles) of a DuckDB file."""
     with talk.listening():
         if_exists = choice(replace=replace, merge=merge) or "error"
-        workers = _workers(workers, parallel, talk)
+        if not parallel and (workers or 1) > 1:
+            raise click.UsageError("--workers goes with --parallel; --no-parallel fetches one page at a time.")
         timeline = writable(timeline, database)
         from ..api import fetch_profiles  # noqa: PLC0415 - --help needs no DuckDB
 
@@ -133,15 +134,3 @@ def profiles(
     if result.published and place is None:
         text += f"\n{next_steps(database, table)}"
     end_with(talk, result.to_dict(), text, complete=result.published)
-
-
-def _workers(workers: int | None, parallel: bool, talk: Talk) -> int | None:
-    if workers is None:
-        return None
-    if not parallel and workers > 1:
-        raise click.UsageError("--workers goes with --parallel; --no-parallel fetches one page at a time.")
-    from ..http import MAX_IN_FLIGHT  # noqa: PLC0415 - --help needs no httpx
-
-    if workers > MAX_IN_FLIGHT:
-        talk.warn(f"--workers {workers} is capped at {MAX_IN_FLIGHT}, the requests that a project may have at a time.")
-    return min(workers, MAX_IN_FLIGHT)

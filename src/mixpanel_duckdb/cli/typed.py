@@ -93,8 +93,9 @@ def typed(
 
 def _holds_events(database: str, table: str) -> bool:
     from ..api import list_event_tables  # noqa: PLC0415 - --help needs no DuckDB
+    from ..store import folded  # noqa: PLC0415
 
-    return any(each.table.lower() == table.lower() for each in list_event_tables(database))
+    return any(folded(each.table) == folded(table) for each in list_event_tables(database))
 
 
 def _all_names(table: str, views: Collection[TypedColumns]) -> str:

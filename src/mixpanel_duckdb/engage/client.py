@@ -13,7 +13,8 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..accounts import AnyCredentials, Credentials, Signer, resolve_base_url, resolve_export_url, signer_for
-from ..arguments import check
+from ..arguments import check, refusal
+from ..errors import ConfigurationError
 from ..events import EventFilters, EventQuery, EventReader
 from ..http import (
     ANSWER_TIMEOUT,
@@ -87,7 +88,9 @@ class MixpanelClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         answer_timeout: float = ANSWER_TIMEOUT,
     ) -> None:
-        check(locals(), but={"self", "credentials"})
+        check(locals(), but={"self", "credentials", "rate_limiter"})
+        if not isinstance(rate_limiter, RateLimiter | None):
+            raise refusal("rate_limiter", rate_limiter, "a RateLimiter, or None", ConfigurationError)
         signer = signer_for(credentials)
         self.credentials: Signer = signer
         self.base_url: str = resolve_base_url(base_url, signer.region, allow_http=allow_http)
@@ -171,7 +174,7 @@ class MixpanelClient:
         """Yield every matching profile in page order, while the next pages are on their way.
 
         Nothing is sent before the first profile is asked for. At most ten pages wait for their turn, fewer if they are
-        large. Leaving a loop over the call, or ``close()``, ends the reads that are under way on this client.
+        large. Leaving a loop over the call, or ``close()``, ends its own reads that are under way.
 
         Args:
             max_workers: Pages fetched at a time, 1 to 5; more is capped with a warning.

@@ -18,6 +18,9 @@ from .forms import LISTS, compact, understood
 
 __all__ = ["ProfileFilters", "ProfileQuery"]
 
+# The journal keeps numbers as 64 bits, and no server takes more.
+_MOST = 2**63 - 1
+
 
 def _int64_text(value: object) -> object:
     """Group keys are signed 64-bit: JSON numbers lose their last digits on the way, so they stay text."""
@@ -55,6 +58,8 @@ def _page_size(value: object) -> object:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError('must be "auto" or a whole number, 1 or more')
+    if value > _MOST:
+        raise ValueError("does not fit 64 bits")
     return value
 
 
@@ -68,7 +73,7 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
 
 Text = Annotated[str, AfterValidator(_not_blank)]
 GroupId = Annotated[str, BeforeValidator(_int64_text)]
-Positive = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+Positive = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=_MOST)]
 PageSize = Annotated[int | Literal["auto"] | None, BeforeValidator(_page_size)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
@@ -149,7 +154,7 @@ class ProfileQuery(BaseModel):
     distinct_ids: tuple[Text, ...] | None = None
     data_group_id: GroupId | None = None
     behaviors: tuple[JsonObject, ...] | None = None
-    as_of_timestamp: Annotated[int, BeforeValidator(_no_truth), Field(ge=0)] | None = None
+    as_of_timestamp: Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=_MOST)] | None = None
     search: Text | None = None
     sort_key: Text | None = None
     sort_order: Literal["ascending", "descending"] | None = None

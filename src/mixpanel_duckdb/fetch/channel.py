@@ -22,8 +22,8 @@ class Channel(Generic[_Item]):
         >>> line = Channel(2)
         >>> line.put("a"), line.close(), line.put("b")
         (True, None, False)
-        >>> line.get(), line.get(), line.ended
-        ('a', None, True)
+        >>> line.get(), line.get()
+        ('a', None)
     """
 
     def __init__(self, capacity: int) -> None:
@@ -34,11 +34,6 @@ class Channel(Generic[_Item]):
 
     def __len__(self) -> int:
         return len(self._items)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will come any more."""
-        return self._closed and not self._items
 
     def put(self, item: _Item) -> bool:
         """Add an item, waiting while the line is full.

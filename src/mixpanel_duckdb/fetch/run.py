@@ -192,6 +192,7 @@ class FetchRun:
                 self._telling.tick()
                 check_stop(self._options.stop)
                 self._sign.tell(**self._telling.standing)
+        self._telling.more_alike()
         if fetch.committed and not schedule.missing:
             self._check_sum(fetch)
         self._telling.missing(schedule.missing)
@@ -226,6 +227,8 @@ class FetchRun:
         except MixpanelError as error:
             if self._is_session_lost(error, fetch):
                 raise _SessionGone(error) from error
+            if error.page:  # of a page behind the first, with whose filters nothing is wrong
+                error.exit_code = type(error).exit_code
             raise
 
     def _is_session_lost(self, error: MixpanelError, fetch: OpenFetch) -> bool:

@@ -38,7 +38,6 @@ class PageSchedule:
 
     Args:
         pages: Indices to fetch, in this order.
-        arrived: Pages that were fetched already and are yet to be stored.
 
     Example:
         >>> schedule = PageSchedule([1, 2])
@@ -49,11 +48,11 @@ class PageSchedule:
         {2: 'enough'}
     """
 
-    def __init__(self, pages: Iterable[int], *, arrived: Iterable[int] = ()) -> None:
+    def __init__(self, pages: Iterable[int]) -> None:
         self._changed = threading.Condition()
         self._todo = deque(pages)
         self._later: deque[int] = deque()
-        self._open: set[int] = set(arrived)
+        self._open: set[int] = set()
         self._odd: set[int] = set()
         self._tries: dict[int, int] = {}
         self._in_a_row = 0
@@ -123,7 +122,7 @@ class PageSchedule:
             self._in_a_row += 1
             again = self._again(index, reason, tries, at_once=at_once)
             if self._in_a_row >= _FAILURES_IN_A_ROW:
-                self._drop_rest(f"not tried: {self._in_a_row} requests in a row failed, the last with: {reason}")
+                self._drop_rest(f"not tried: {self._in_a_row} pages in a row failed, the last with: {reason}")
                 return False
             return again
 

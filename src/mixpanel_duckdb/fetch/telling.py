@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from threading import Event
@@ -12,12 +13,14 @@ from ..engage import Announcement
 from ..errors import FetchStopped
 from ..http import HOURLY_QUOTA, MAX_IN_FLIGHT
 from ..results import FetchObserver, FetchPlan, ProfileBatchProgress
+from ..text import MOST_ERRORS, many, page_list
 from .news import PageEvent
 from .source import PageSource
 
 __all__ = ["BatchCallback", "Listener", "Telling", "check_stop"]
 
 _log = logging.getLogger("mixpanel_duckdb")
+_NUMBER = re.compile(r"\w*\d\w*")
 BatchCallback = Callable[[ProfileBatchProgress], object]
 
 
@@ -85,6 +88,8 @@ class Telling:
         self._cumulative_rows = 0
         self._expected_rows: int | None = None
         self.notices: list[str] = []
+        # Pages by what was wrong with them, numbers aside.
+        self._alike: dict[str, list[int]] = {}
 
     @property
     def standing(self) -> dict[str, Any]:
@@ -124,12 +129,23 @@ class Telling:
             )
 
     def heard(self, event: PageEvent) -> None:
-        """Tell what happened to a page."""
+        """Tell what happened to a page; of many that are wrong alike, of the first ones."""
         if event.problem and (event.again or event.committed):
             what = "stored as it is" if event.committed else "fetching it again"
-            self.notice(f"Page {event.index}: {event.problem.removeprefix(f'Page {event.index}: ')}; {what}.")
+            said = f"{event.problem.removeprefix(f'Page {event.index}: ')}; {what}."
+            alike = self._alike.setdefault(_NUMBER.sub("N", said), [])
+            alike.append(event.index)
+            if len(alike) <= MOST_ERRORS:
+                self.notice(f"Page {event.index}: {said}")
         if event.committed:
             self._page_done(event.index, rows=event.rows, error=None)
+
+    def more_alike(self) -> None:
+        """Tell of the others that were wrong alike, once for each kind."""
+        for said, pages in self._alike.items():
+            if more := set(pages[MOST_ERRORS:]):
+                self.notice(f"{many(len(more), 'page')} more ({page_list(more)}): {said}")
+        self._alike.clear()
 
     def missing(self, pages: dict[int, str]) -> None:
         """Tell of pages that were given up, with the reason."""

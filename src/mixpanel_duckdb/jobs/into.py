@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..store import Target, check_target
+from ..store import Target, check_target, folded
 
 __all__ = ["OF_THE_TARGET", "places_of", "target_of"]
 
@@ -57,9 +57,9 @@ def places_of(database: str, table: str, into: Target | None) -> dict[tuple[str,
         there, said = _real(into.file) if into.file else into.name, into.name
         schema = into.schema or ("main" if into.file else "")
     return {
-        ("table", there, schema.lower(), table.lower()): f"both write table {table!r} of {said!r}; give each a table "
+        ("table", there, folded(schema), folded(table)): f"both write table {table!r} of {said!r}; give each a table "
         "of its own.",
-        ("fetch", here, table.lower()): f"both fetch into a table {table!r} by way of {database!r}, which two cannot "
+        ("fetch", here, folded(table)): f"both fetch into a table {table!r} by way of {database!r}, which two cannot "
         "do side by side; give each a table or a database of its own.",
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -124,9 +125,11 @@ class _Folder:
     def written(self, _: duckdb.DuckDBPyConnection, *, replace: bool) -> Iterator[str]:
         path, part, old = self._path, _beside(self._path), _beside(self._path)
         try:
+            part.mkdir(0o700)
             yield str(part)
             for file in part.rglob("*.parquet"):
                 _keep(file)
+            _shut(part, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o700)
             self.check(replace=replace)
             if path.exists():
                 path.rename(old)
@@ -189,6 +192,13 @@ def _is_there(name: str) -> UnsuitableFileError:
 def _beside(path: Path) -> Path:
     """A name in the same folder; short, however long the other name is."""
     return path.with_name(f".mp-fetch-{uuid.uuid4().hex[:12]}.part")
+
+
+def _shut(folder: Path, mode: int) -> None:
+    """Give a folder its mode, and let nobody read what is in it who may not read the folder: files get moved."""
+    for each in folder.rglob("*"):
+        each.chmod(stat.S_IMODE(each.stat().st_mode) & mode)
+    folder.chmod(mode)
 
 
 def _keep(written: Path) -> None:

@@ -28,7 +28,7 @@ folders below.
 from typing import TYPE_CHECKING
 
 from .._lazy import lazily
-from .database import connecting, path_of, quote, storage_errors
+from .database import connecting, folded, path_of, quote, storage_errors
 from .events import (
     DayRecord,
     EventFetching,
@@ -119,6 +119,7 @@ __all__ = [
     "copy_table",
     "event_history",
     "event_views",
+    "folded",
     "history_of",
     "is_open_database",
     "make_typed",

@@ -99,6 +99,17 @@ def test_the_year_0_which_python_and_arrow_cannot_hold_stays_text():
     assert values("0000-01-01T00:00:00") == ("VARCHAR", ["0000-01-01T00:00:00"])
 
 
+@pytest.mark.parametrize(
+    "later", ['"never"', '""', "5", "true", "[1]", '{"b": 1}', '"infinity"', '"0000-01-01T00:00:00"', '"12345-01-01"']
+)
+def test_a_later_value_that_is_no_moment_is_null_and_every_row_of_the_view_stays_readable(later):
+    connection = profiles({"a": "2026-01-31T23:59:59", "b": 1})
+    made = md.type_columns(connection)
+    connection.execute("""INSERT INTO profiles VALUES ('q', '{"a": ' || $1::VARCHAR || ', "b": 2}', NULL)""", [later])
+    rows = made.relation().fetchall()
+    assert rows == [("p0", datetime(2026, 1, 31, 23, 59, 59), 1, None), ("q", None, 2, None)]
+
+
 def test_text_in_json_stays_apart_from_numbers():
     got, texts = values("1", 1, "null", None)
     assert (got, texts) == ("JSON", ['"1"', "1", '"null"', None])

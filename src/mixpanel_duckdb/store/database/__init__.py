@@ -32,7 +32,7 @@ from .inherited import refuse_inherited
 from .opening import Database, connecting
 from .packing import pack
 from .paths import IN_MEMORY, must_exist, path_of
-from .statements import atomic, guard_log, hush, is_nested, literal, only_row, quote, storage_errors
+from .statements import atomic, guard_log, hush, is_nested, literal, only_row, quote, readable, storage_errors
 from .tuning import Tuning
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "pack",
     "path_of",
     "quote",
+    "readable",
     "refuse_inherited",
     "storage_errors",
     "unusable",

@@ -23,6 +23,7 @@ __all__ = [
     "literal",
     "only_row",
     "quote",
+    "readable",
     "storage_errors",
 ]
 
@@ -50,6 +51,16 @@ def is_nested(kind: str) -> bool:
         (True, True, False)
     """
     return kind.startswith(("STRUCT(", "MAP(", "UNION(")) or kind.endswith("]")
+
+
+def readable(moment: str) -> str:
+    """Write a moment, or NULL where Python, Arrow and Parquet have no such year: a zone or "24:00" may lead there.
+
+    Args:
+        moment: A TIMESTAMP, as SQL writes it.
+    """
+    known = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
+    return f"CASE WHEN {moment} {known} THEN {moment} END"
 
 
 def hush(connection: duckdb.DuckDBPyConnection) -> None:

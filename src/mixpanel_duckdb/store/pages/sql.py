@@ -7,6 +7,7 @@ Nothing is searched for: where it stands, how deep, and in which alphabet, makes
 from __future__ import annotations
 
 from ...fidelity import MARK, MAX_NESTING
+from ..database import readable
 
 __all__ = [
     "CAREFUL",
@@ -93,12 +94,6 @@ _COMES_FIRST = r"""regexp_extract(properties, '^\{"\$last_seen":"([0-9-]{10}T[0-
 _PLAIN = "strlen(seen) = 19 AND seen[17] = ':' AND seen >= '0001' AND seen < ':'"
 
 
-def _readable(moment: str) -> str:
-    """Give a moment, or NULL where Python, Arrow and Parquet have no such year: a zone or "24:00" may lead there."""
-    known = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
-    return f"CASE WHEN {moment} {known} THEN {moment} END"
-
-
 def columns(profiles: str) -> str:
     """Write the query for a group's table.
 
@@ -111,7 +106,7 @@ def columns(profiles: str) -> str:
                CASE WHEN last_seen IS NULL THEN seen END AS unread, without_properties, others,
                distinct_id IS NULL OR without_properties OR others IS NOT NULL
                    OR (last_seen IS NULL AND seen IS NOT NULL) OR {DEEP} AS odd
-        FROM (SELECT *, CASE WHEN {_PLAIN} THEN {_readable("try_cast(seen AS TIMESTAMP)")} END AS last_seen
+        FROM (SELECT *, CASE WHEN {_PLAIN} THEN {readable("try_cast(seen AS TIMESTAMP)")} END AS last_seen
         FROM (SELECT *, CASE WHEN first <> '' THEN first ELSE properties->>'$."$last_seen"' END AS seen
         FROM (SELECT *, {_COMES_FIRST} AS first
         FROM (SELECT page, id->>'$' AS distinct_id, coalesce(properties, '{{}}') AS properties,
@@ -132,7 +127,7 @@ _MINUTES = f"""
 """
 MOMENT = f"""
     CASE WHEN unread >= '0001' AND regexp_full_match(unread, '{_WALL}{_ZONE}')
-    THEN {_readable(f"try_cast(regexp_extract(unread, '^{_WALL}') AS TIMESTAMP) - to_minutes({_MINUTES})")} END
+    THEN {readable(f"try_cast(regexp_extract(unread, '^{_WALL}') AS TIMESTAMP) - to_minutes({_MINUTES})")} END
 """
 COUNTS = "SELECT page, count(*), count(*) FILTER (odd)"
 STATISTICS = f"""

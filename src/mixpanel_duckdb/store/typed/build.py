@@ -21,6 +21,7 @@ from ..database import (
     hush,
     literal,
     quote,
+    readable,
     unusable,
 )
 from ..journal import PREFIX
@@ -165,7 +166,8 @@ def _fitting(text: str, shape: Shape) -> str:
 
 
 def _cast(value: str, shape: Shape) -> str:
-    return f"CAST({value} AS TIMESTAMP)" if time_format(shape) else value
+    """Give the value as its column has it; NULL for a later one that is no moment, where all were when it was made."""
+    return readable(f"TRY_CAST({value} AS TIMESTAMP)") if time_format(shape) else value
 
 
 @dataclass(frozen=True, slots=True)
