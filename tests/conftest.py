@@ -1,5 +1,6 @@
 """What every test has: a database path, a check that no thread outlives it, and a measure that knows who is looking."""
 
+import gc
 import math
 import os
 import signal
@@ -21,6 +22,12 @@ settings.load_profile("house")
 _GRACE = 20.0
 # Threads of a server that several tests share come and go with its connections.
 _SHARED = ("simulator", "Thread-")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking through thousands of tests again and again: they stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

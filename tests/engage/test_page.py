@@ -32,7 +32,7 @@ def parse(connection, rows):
         found = connection.execute(FAST, [[0], [rows]]).fetchall()
     except UNREADABLE:
         return None
-    return [(json.loads(distinct_id), properties) for _, distinct_id, _, properties, _ in found]
+    return [(json.loads(distinct_id or "null"), properties) for _, distinct_id, _, properties, _ in found]
 
 
 def test_the_fields_around_the_rows_are_read():

@@ -22,7 +22,7 @@ _MOST_DOUBLINGS = 100
 class RetryPolicy:
     """Exponential backoff with jitter, for errors that another try may cure.
 
-    The default gives a page up after about eight seconds of waiting; a run tries such pages once more at its end,
+    The default gives a page up after four to eight seconds of waiting; a run tries such pages once more at its end,
     so a page that keeps failing costs well under a minute in all.
 
     Args:
