@@ -156,7 +156,7 @@ def test_another_host_gets_neither_the_account_nor_the_headers_of_a_session(sim)
     with Simulator(Population(1), auth="any") as elsewhere:
         sim.add_fault(Fault("redirect", attempts=None, location=f"{elsewhere.base_url}/api/query/engage"))
         session = Session(headers={"X-Gateway": PRIVATE})
-        with client_of(sim, session) as client, pytest.raises(md.RequestRejectedError, match="another host"):
+        with client_of(sim, session) as client, pytest.raises(md.RequestRejectedError, match="on the same host only"):
             client.query_engage_page(0)
         assert elsewhere.requests == []
 
