@@ -27,16 +27,6 @@ with duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reading"):
 
 
 @pytest.fixture
-def work(tmp_path):
-    return str(tmp_path / "work.duckdb")
-
-
-@pytest.fixture
-def other(tmp_path):
-    return str(tmp_path / "other.duckdb")
-
-
-@pytest.fixture
 def held():
     """A way to have another process hold a file."""
     processes = []

@@ -28,16 +28,6 @@ with duckdb.connect(sys.argv[1], read_only=len(sys.argv) == 2) as connection:
 """
 
 
-@pytest.fixture
-def work(tmp_path):
-    return str(tmp_path / "work.duckdb")
-
-
-@pytest.fixture
-def other(tmp_path):
-    return str(tmp_path / "other.duckdb")
-
-
 def published(population, work, target, **options):
     """One run; its result, and how many requests it took."""
     with Simulator(population) as sim:
