@@ -14,11 +14,6 @@ BEFORE, AFTER = Population(120, seed=1), Population(110, seed=2)
 
 
 @pytest.fixture
-def other(tmp_path):
-    return str(tmp_path / "other.duckdb")
-
-
-@pytest.fixture
 def caller(other):
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{other}' AS shared")
