@@ -45,6 +45,8 @@ def test_values_deeper_than_functions_of_duckdb_bear_are_texts_and_counted():
         (r'"\ud83d"', "\ufffd", "replaced_characters"),
         (r'"\ud83d\ud83d"', "\ufffd\ufffd", "replaced_characters"),
         ("NaN", "NaN", "mended_values"),
+        ("nAn", "NaN", "mended_values"),
+        ("-iNF", "-Infinity", "mended_values"),
         ("-Infinity", "-Infinity", "mended_values"),
         ('"a\tb"', "a\tb", "mended_values"),
         ("[1,]", [1], "mended_values"),
@@ -86,6 +88,8 @@ def test_the_stream_gives_each_event_as_the_table_keeps_it_also_at_its_end(value
         b'{"event":"ana"}',
         b'{"event":"a","properties":["ana"]}',
         b'["ana"]',
+        b'{"event":"ana","properties":null}',
+        b'{"event":"ana","properties":null,"n":1e5}',
     ],
     ids=str,
 )
@@ -174,6 +178,17 @@ def test_of_a_field_that_comes_twice_nothing_is_dropped():
     assert result.rows_with_other_fields == 2
 
 
+def test_lines_of_a_server_that_writes_spaces_are_kept_as_they_are():
+    spaced = [json.dumps({"event": "a", "properties": {"time": NOON, "n": number}}).encode() for number in range(9)]
+    fields = line("", behind=',"k":1')
+    rows, result = stored([*spaced, fields])
+    assert [json.loads(text).get("n") for _, text in rows].count(None) == 1
+    assert (result.total_rows, result.rows_with_other_fields) == (10, 1)
+    rows, result = stored(spaced)
+    assert sorted(json.loads(text)["n"] for _, text in rows) == list(range(9))
+    assert (result.total_rows, result.rows_with_other_fields) == (9, 0)
+
+
 TEXTS = st.text(alphabet='ab"\\/é🦆\u2028\x00\t\n{}[],:', max_size=6)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**25), 10**25) | TEXTS,
@@ -240,8 +255,9 @@ def test_what_another_database_or_another_run_of_this_process_has_beside_it_stay
         os.mkdir(other)
     with duckdb.connect() as connection:
         running = Spool(connection, database)
-        path = running.put(line(""), 1)
+        file = running.put(line(""), 1)
         stored([line("")], database)
-        assert os.path.exists(path)
+        assert file is not None
+        assert os.path.exists(file.path)
         running.close()
     assert sorted(map(str, tmp_path.iterdir())) == sorted([database, *others])

@@ -287,7 +287,7 @@ def test_streams_into_a_table_with_strays_are_written_one_after_the_other_howeve
         for _ in range(3):
             with events.writer(spec) as sink:
                 pieces = [
-                    EventPiece(number, day, day, datetime(2026, 1, 9), b"\n".join(each), ends=True)
+                    EventPiece(number, day, day, datetime(2026, 1, 9), b"\n".join([*each, b""]), ends=True)
                     for number, (day, each) in enumerate(zip(days, (lines(*each) for each in sent), strict=True))
                 ]
                 sink.commit([sink.stage([piece]) for piece in pieces])  # all are staged before the first is committed

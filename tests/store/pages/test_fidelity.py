@@ -65,6 +65,11 @@ ODD_NUMBERS = {
         {"a": ["NaN", "NaN", "Infinity", "-Infinity"], "b": "NaN"},
         5,
     ),
+    "in any other letters": (
+        '{"a":[nAn,NaN,naN,iNf,InF,-INFinity, iNFINITY]}',
+        {"a": [*["NaN"] * 3, "Infinity", "Infinity", "-Infinity", "Infinity"]},
+        7,
+    ),
     "in capitals": ('{"a":[NAN,INF,-INFINITY]}', {"a": ["NaN", "Infinity", "-Infinity"]}, 3),
 }
 COMMAS = {

@@ -8,6 +8,7 @@ transaction that replaces what was there. Called by ``fetch`` through ``ProfileS
 ``sql``       the statements that take lines apart
 ``spool``     pieces as files for a moment, which DuckDB's own reader takes apart
 ``pieces``    a piece of a stream, and what became of it
+``stream``    a stream under way: its days, its transaction, and what was odd in it
 ``ingest``    ``EventIngest``: one transaction for each stream, ended by its last piece
 ``strays``    events that came with other days than those of their times, and what goes with them
 ``days``      what is known of a day, and when it is open

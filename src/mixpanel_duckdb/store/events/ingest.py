@@ -1,80 +1,41 @@
 """Streams to rows: one transaction for each, which its last piece commits and anything else rolls back.
 
 Until then no reader sees a row of it, and what was there of its days stays: a stream that breaks off, a process that is
-killed or a full disk leave nothing behind. Several streams are written side by side, by two threads: each stream's
-rows are all inserted by the stager's, or all by the writer's, which ends it in any case.
+killed or a full disk leave nothing behind. Several streams come side by side, and the rows of one are inserted at a
+time, since those that fill no row group yet stay in memory: what comes of others waits in files.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any, Self
-
-import duckdb
+from dataclasses import astuple, replace
+from typing import Self
 
 from ...events import DayRange
-from ...fidelity import MAX_NESTING, flatten, mend
 from ..database import Database, guard_log, literal, quote, storage_errors
 from ..journal import FetchSpec
-from .pieces import EventGroup, EventPiece, EventReceipt, OddEvents
+from .pieces import EventGroup, EventPiece, EventReceipt, OddEvents, PieceFile
 from .schema import DAYS, STRAYS
 from .schema import ODD as COUNTED
 from .spool import Spool
-from .sql import DAYS_OF_LINES, ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_of
+from .sql import AROUND, ODD, ROWS, ROWS_MADE_PLAIN, columns_of_events, rows_if_plain, rows_of
 from .strays import put_strays, take_strays
+from .stream import Stream
 
 __all__ = ["EventIngest"]
 
 _HASHES_AT_ONCE = 1_000_000
-_NOTHING_ODD = OddEvents()
+_NOTHING: Mapping[str, object] = {}
 # Where every line of white space begins, but for the first.
 _MAYBE_BLANK = re.compile(rb"\n\s")
 # Of DuckDB, for rows of several streams that are not committed yet.
-_MEMORY = "300MB"
-
-
-@dataclass(slots=True)
-class _Stream:
-    """Days, the transaction that replaces them, which of the two threads inserts into it, and what it has found."""
-
-    first: date
-    last: date
-    asked_at: datetime
-    staged: bool
-    cursor: duckdb.DuckDBPyConnection | None = None
-    rows: int = 0
-    outside: int = 0
-    odd: defaultdict[date, OddEvents] = field(default_factory=lambda: defaultdict(OddEvents))
-    problem: str | None = None
-
-    @property
-    def bounds(self) -> list[date]:
-        """From the first moment of the days to the first one behind them."""
-        return [self.first, self.end]
-
-    @property
-    def end(self) -> date:
-        """The first day behind them."""
-        return self.last + timedelta(days=1)
-
-    def count(self, day: date | None, odd: OddEvents) -> None:
-        """Count what is odd in an event; if that is of none of the days, with the first, as strays are."""
-        self.odd[day if day is not None and self.first <= day <= self.last else self.first].add(odd)
-
-    def run(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """Run a statement in the transaction."""
-        assert self.cursor is not None  # noqa: S101 - begun by whoever inserts
-        return self.cursor.execute(sql, values).fetchall()
-
-    def close(self) -> None:
-        """Give the transaction up, unless it is committed."""
-        if self.cursor is not None:
-            self.cursor.close()
+_MEMORY = "250MB"
+# Bytes for one statement, of which each costs as much as a piece.
+_AT_ONCE = 16_000_000
+# Bytes of a stream that may wait for the end of another's.
+_MAY_WAIT = 500_000_000
 
 
 class EventIngest:
@@ -94,7 +55,7 @@ class EventIngest:
         self._database = database
         self._spec = spec
         self._table = quote(spec.table)
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as taken, storage_errors("make room for pieces of streams"):
@@ -110,10 +71,10 @@ class EventIngest:
                 stream.close()
 
     def stage(self, pieces: Sequence[EventPiece]) -> EventGroup:
-        """Look at pieces, and insert those of some streams; the writer, who has less to look at, does the others."""
+        """Put pieces into files, and look whether they are plain."""
         size = sum(each.size for each in pieces)
         with storage_errors(f"store events in {self._spec.table!r}"):
-            return EventGroup(tuple(map(self._staged, pieces)), size)
+            return EventGroup(tuple(map(self._put, pieces)), size)
 
     def commit(self, groups: Sequence[EventGroup]) -> tuple[EventReceipt, ...]:
         """Insert what is left, and commit the streams whose last piece is among them.
@@ -124,28 +85,16 @@ class EventIngest:
         with storage_errors(f"store events in {self._spec.table!r}"):
             return tuple(self._written(piece) for group in groups for piece in group.pages)
 
-    def _staged(self, piece: EventPiece) -> EventPiece:
-        stream = self._streams.get(piece.stream)
-        if stream is None:
-            others = list(self._streams.values())  # the writer takes some out meanwhile
-            # Days that are asked for again: behind the writer, who may still have to roll back what came before.
-            behind = self.one_by_one or any(each.first <= piece.last and piece.first <= each.last for each in others)
-            here = sum(each.staged for each in others)
-            stream = _Stream(piece.first, piece.last, piece.asked_at, staged=not behind and 3 * here < len(others))
-            self._streams[piece.stream] = stream
-        if piece.text and stream.problem is None:
-            text, lines = _lines(piece.text)
-            file = self._spool.put(text, lines)
-            piece = replace(piece, text=b"" if file else text, file=file, lines=lines)
-        if not stream.staged:
+    def _put(self, piece: EventPiece) -> EventPiece:
+        if not piece.text:
             return piece
-        self._insert(stream, piece)
-        return replace(piece, text=b"", file=None)
+        text, lines = _lines(piece.text)
+        file = self._spool.put(text, lines)
+        return replace(piece, text=b"" if file else text, file=file, lines=lines)
 
     def _written(self, piece: EventPiece) -> EventReceipt:
-        stream = self._streams[piece.stream]
-        if not stream.staged:
-            self._insert(stream, piece)
+        stream = self._streams.setdefault(piece.stream, Stream(piece.first, piece.last, piece.asked_at))
+        self._take(stream, piece)
         receipt = EventReceipt(piece.stream, stream.rows, stream.problem)
         if piece.ends and stream.problem is None:
             self._end(stream)
@@ -155,7 +104,27 @@ class EventIngest:
             del self._streams[piece.stream]
         return receipt
 
-    def _begin(self, stream: _Stream) -> None:
+    def _take(self, stream: Stream, piece: EventPiece) -> None:
+        """Insert a piece and those that have waited, or let it wait with them."""
+        stream.waiting.append(piece)
+        if (
+            piece.broken
+            or piece.ends
+            or piece.text
+            or sum(each.size for each in stream.files) >= self._may_wait(stream)
+        ):
+            if not (piece.broken or stream.problem):
+                self._insert(stream, stream.waiting)
+            for file in stream.files:
+                self._spool.drop(file)
+            stream.waiting = []
+
+    def _may_wait(self, stream: Stream) -> int:
+        """Say how many bytes of a stream may wait: for more of them, or for the end of another."""
+        others = stream.cursor is None and any(each.cursor is not None for each in self._streams.values())
+        return _MAY_WAIT if others else _AT_ONCE
+
+    def _begin(self, stream: Stream) -> None:
         """Open a transaction, and take away what it replaces."""
         table, days = self._spec.table, [self._spec.table, stream.first, stream.last]
         cursor = stream.cursor = self._database.cursor()
@@ -168,50 +137,75 @@ class EventIngest:
         put_strays(cursor, table, "time >= ? AND time < ?", stream.bounds)
         stream.run(f"DELETE FROM {DAYS} WHERE table_name = ? AND day BETWEEN ? AND ?", days)
 
-    def _insert(self, stream: _Stream, piece: EventPiece) -> None:
-        """Insert the events of a piece; of one that has other lines, too, nothing counts, and nothing that follows."""
-        if piece.broken or stream.problem is not None:
-            return
+    def _insert(self, stream: Stream, pieces: Sequence[EventPiece]) -> None:
+        """Insert the events of pieces; where another line is among them, nothing counts, and nothing that follows."""
         if stream.cursor is None:
             self._begin(stream)
-        if piece.file is not None:
-            here = self._insert_plain(stream, rows_of(columns_of_events(literal(piece.file))), piece.lines)
-            self._spool.drop(piece.file)
-        else:
-            here = self._insert_lines(stream, piece.text, piece.lines)
+        here = sum(self._insert_files(stream, files) for files in _batches(stream.files))
+        here += sum(self._insert_lines(stream, each.text, each.lines) for each in pieces if each.text)
         stream.rows += here
-        if here != piece.lines:
+        if here != sum(each.lines for each in pieces):
             stream.problem = "a line of the export is no event"
 
-    def _insert_lines(self, stream: _Stream, text: bytes, lines: int) -> int:
+    def _insert_files(self, stream: Stream, files: Sequence[PieceFile]) -> int:
+        """Insert the events of files, all at once if none is odd; say how many there are."""
+        read = f"[{', '.join(literal(each.path) for each in files)}]"
+        rows, lines = rows_of(columns_of_events(read)), sum(each.lines for each in files)
+        held = {"lines": lines, "held": sum(each.size for each in files) - lines * (AROUND + len("\n"))}
+        known = all(each.plain for each in files)
+        within = 0 if known else self._insert_within(stream, rows_if_plain(read), held)
+        if not (within or known):
+            if len(files) > 1:
+                return sum(self._insert_files(stream, [each]) for each in files)
+            if not self._is_plain(files[0]):
+                with open(files[0].path, "rb") as opened:
+                    return self._insert_lines(stream, opened.read(), lines)
+        if not within:
+            within = self._insert_within(stream, rows)
+            self._spool.compact = self._spool.compact and (known or not within)
+        return within + (self._insert_strays(stream, rows) if within < lines else 0)
+
+    def _is_plain(self, file: PieceFile) -> bool:
+        with self._database.cursor() as cursor:
+            return self._spool.is_plain(file, cursor)
+
+    def _insert_lines(self, stream: Stream, text: bytes, lines: int) -> int:
         """Insert the events of some lines, made plain where they are not; say how many there are."""
+        text = text.rstrip(b"\n")
         here = self._insert_plain(stream, ROWS, lines, text)
         if here == lines:
             return here
         odd = stream.run(ODD, {"text": text})
         if not (here or odd):  # bytes that are no text: DuckDB has not looked at the lines
-            plain = _all_made_plain(stream, ((line, False) for line in text.split(b"\n")))
+            plain = stream.made_plain((line, False) for line in text.split(b"\n"))
             return self._insert_lines(stream, plain, lines)
-        return here + self._insert_plain(stream, ROWS_MADE_PLAIN, len(odd), _all_made_plain(stream, odd))
+        return here + self._insert_plain(stream, ROWS_MADE_PLAIN, len(odd), stream.made_plain(odd))
 
-    def _insert_plain(self, stream: _Stream, rows: str, lines: int, text: bytes | None = None) -> int:
+    def _insert_plain(self, stream: Stream, rows: str, lines: int, text: bytes) -> int:
         """Insert the plain events of some lines; say how many there are."""
-        within = outside = 0
-        given: dict[str, object] = {"first": stream.first, "end": stream.end} | ({} if text is None else {"text": text})
-        if lines:
-            ((within,),) = stream.run(
-                f"INSERT INTO {self._table} SELECT * FROM ({rows}) WHERE time >= $first AND time < $end", given
-            )
-        if within < lines:
-            ((outside,),) = stream.run(
-                f"INSERT INTO {STRAYS} SELECT $table, $first::DATE, * FROM ({rows}) "
-                "WHERE time IS NULL OR time < $first OR time >= $end",
-                given | {"table": self._spec.table},
-            )
-        stream.outside += outside
-        return int(within + outside)
+        given = {"text": text}
+        within = self._insert_within(stream, rows, given) if lines else 0
+        return within + (self._insert_strays(stream, rows, given) if within < lines else 0)
 
-    def _end(self, stream: _Stream) -> None:
+    def _insert_within(self, stream: Stream, rows: str, given: Mapping[str, object] = _NOTHING) -> int:
+        """Insert the rows of the days that were asked for; say how many there are."""
+        ((within,),) = stream.run(
+            f"INSERT INTO {self._table} SELECT * FROM ({rows}) WHERE time >= $first AND time < $end",
+            {"first": stream.first, "end": stream.end, **given},
+        )
+        return int(within)
+
+    def _insert_strays(self, stream: Stream, rows: str, given: Mapping[str, object] = _NOTHING) -> int:
+        """Keep the rows of other days; say how many there are."""
+        ((outside,),) = stream.run(
+            f"INSERT INTO {STRAYS} SELECT $table, $first::DATE, * FROM ({rows}) "
+            "WHERE time IS NULL OR time < $first OR time >= $end",
+            {"first": stream.first, "end": stream.end, "table": self._spec.table, **given},
+        )
+        stream.outside += outside
+        return int(outside)
+
+    def _end(self, stream: Stream) -> None:
         """Write the journal and commit."""
         spec = self._spec
         assert stream.cursor is not None  # noqa: S101 - begun by whoever inserts
@@ -239,7 +233,7 @@ class EventIngest:
         stream.run("COMMIT", [])
         guard_log(stream.cursor)
 
-    def _count_duplicates(self, stream: _Stream) -> None:
+    def _count_duplicates(self, stream: Stream) -> None:
         """Count the events that repeat another, some of them at a time."""
         parts = 1 + stream.rows // _HASHES_AT_ONCE
         for part in range(parts if stream.rows else 0):
@@ -254,31 +248,20 @@ class EventIngest:
                 stream.count(day, OddEvents(duplicates=many))
 
 
-def _all_made_plain(stream: _Stream, lines: Iterable[tuple[bytes | str, bool]]) -> bytes:
-    """Mend lines, and count what was done, each with its day.
-
-    Args:
-        stream: Counts.
-        lines: Each with whether it had other fields beside its own.
-    """
-    made = [_made_plain(*each) for each in lines]
-    if changed := [each for each in made if each[1] != _NOTHING_ODD]:
-        days = stream.run(DAYS_OF_LINES, {"text": b"\n".join(text for text, _ in changed)})
-        for (day,), (_, odd) in zip(days, changed, strict=True):
-            stream.count(day, odd)
-    return b"\n".join(text for text, _ in made)
-
-
-def _made_plain(line: bytes | str, with_other_fields: bool) -> tuple[bytes, OddEvents]:
-    found = mend(line.encode() if isinstance(line, str) else line)
-    # Its properties are one level down.
-    text, flattened = flatten(found.text.decode(), MAX_NESTING + 1)
-    return text.encode(), OddEvents(0, 0, int(with_other_fields), found.replaced, found.mended, flattened)
+def _batches(files: Sequence[PieceFile]) -> Iterator[list[PieceFile]]:
+    """Deal files into groups for one statement each."""
+    batch: list[PieceFile] = []
+    for file in files:
+        batch.append(file)
+        if sum(each.size for each in batch) >= _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _lines(text: bytes) -> tuple[bytes, int]:
-    """Leave out lines of white space and the last line end; count the lines."""
+    """Leave out lines of white space, and count the others; each has its line end."""
     if text[:1].isspace() or _MAYBE_BLANK.search(text):
-        text = b"\n".join(line for line in text.split(b"\n") if line.strip())
-    text = text.rstrip()
-    return text, text.count(b"\n") + 1 if text else 0
+        text = b"".join(line + b"\n" for line in text.split(b"\n") if line.strip())
+    return text, text.count(b"\n")

@@ -5,7 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
-__all__ = ["EventGroup", "EventPiece", "EventReceipt", "OddEvents"]
+__all__ = ["EventGroup", "EventPiece", "EventReceipt", "OddEvents", "PieceFile"]
+
+
+@dataclass(frozen=True, slots=True)
+class PieceFile:
+    """Lines in a file.
+
+    Args:
+        path: Where.
+        lines: How many.
+        size: Their bytes, with a line end for each.
+        plain: Whether it is known that each is an event and nothing else.
+    """
+
+    path: str
+    lines: int
+    size: int
+    plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +34,11 @@ class EventPiece:
         first: First of the days that it is of.
         last: Last of them.
         asked_at: When they were asked for, in UTC: what happens later may be missing.
-        text: Whole lines.
+        text: Whole lines, each with its line end.
         ends: Whether nothing follows.
         broken: Whether the stream broke off, so that nothing of it counts.
         file: Where its text is, in place of that.
-        lines: How many lines the file has.
+        lines: How many lines it has, once somebody has looked.
     """
 
     stream: int
@@ -31,7 +48,7 @@ class EventPiece:
     text: bytes = b""
     ends: bool = False
     broken: bool = False
-    file: str | None = None
+    file: PieceFile | None = None
     lines: int = 0
 
     @property

@@ -1,8 +1,9 @@
 """Pieces of streams as files for a moment: DuckDB's own reader takes them apart in half the time that SQL does.
 
-What that reader would leave out or change without a word is looked for before: a field beside ``event`` and
-``properties``, a number that is none, a value too deep. A piece that has any of it is read line by line, as every piece
-is where DuckDB may not read files.
+What that reader would leave out or change without a word is looked for: a field beside ``event`` and ``properties``, a
+number that is none, a value too deep. Numbers are looked for before; the rest shows in the lengths of what is read, or,
+where a server writes spaces, line by line. A piece that has any of it is read line by line, as every piece is where
+DuckDB may not read files.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ import shutil
 import tempfile
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 
 import duckdb
 
 from ..database import literal
 from ..pages import DEEP, has_odd_number
-from .sql import AROUND, columns_of_events, has_longer_number, is_of_both
+from .pieces import PieceFile
+from .sql import columns_of_events, has_longer_number, is_of_both
 
 __all__ = ["Spool"]
 
 _FOLDER = ".pieces"
+# DuckDB reads no longer line, and what it refuses would end a transaction.
+_LONGEST = 16_000_000
 # What stands between a database's name and that: a process, and what no other folder has.
 _WHOSE = re.compile(r"\d+-[0-9a-f]+")
 # Folders of this process that are in use; those of another process cannot be, since it cannot have the database open.
@@ -31,77 +36,90 @@ _IN_USE: set[str] = set()
 
 
 class Spool:
-    """Files of one download; any thread may delete what another has put.
+    """Files of one download; only one thread puts, and any may do everything else.
 
     Args:
-        cursor: Looks at them; only one thread puts.
+        cursor: Looks at files that are put.
         database: The file beside which they are; ``None``: where temporary files are.
+
+    Attributes:
+        compact: Whether lengths tell what a line has; where they do not, files are looked through when they are put.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, database: str | None) -> None:
         self._cursor = cursor
+        self.compact = True
         self._folder = tempfile.mkdtemp(suffix=_FOLDER) if database is None else _beside(database)
         self._number = 0
         self._works = True
-        self._works = self.put(b'{"event":"","properties":{}}', 1) is not None
+        probe = self.put(b'{"event":"","properties":{}}\n', 1)
+        self._works = probe is not None
+        if probe is not None:
+            self.drop(probe)
 
     def close(self) -> None:
         """Delete everything."""
         shutil.rmtree(self._folder, ignore_errors=True)
         _IN_USE.discard(self._folder)
 
-    def put(self, text: bytes, lines: int) -> str | None:
+    def put(self, text: bytes, lines: int) -> PieceFile | None:
         """Keep a piece for a moment.
 
         Args:
-            text: Whole lines, none of them empty.
+            text: Whole lines, none of them empty, each with its line end.
             lines: How many.
 
         Returns:
-            Its path, or ``None`` if it has to be read line by line.
+            Its file, or ``None`` if it has to be read line by line.
         """
-        if not self._works:
+        if not self._works or len(text) > _LONGEST:
             return None
         self._number += 1  # a name of its own: DuckDB remembers files that it has read
-        path = os.path.join(self._folder, f"{self._number}.json")
+        file = PieceFile(os.path.join(self._folder, f"{self._number}.json"), lines, len(text), plain=False)
         try:
-            with open(path, "wb") as file:
-                file.write(text)
-            if self._is_plain(path, len(text) + 1, lines):
-                return path
-        except (OSError, duckdb.Error):  # no room, no right to read, or a line that is not JSON
+            with open(file.path, "wb") as opened:
+                opened.write(text)
+            if self.compact and not self._has(f"{has_odd_number('content')} OR {has_longer_number('content')}", file):
+                return file
+            if self.is_plain(file, self._cursor):
+                return replace(file, plain=True)
+        except (OSError, duckdb.Error):  # no room, or no right to read
             pass
-        self.drop(path)
+        self.drop(file)
         return None
 
-    def drop(self, path: str) -> None:
+    def drop(self, file: PieceFile) -> None:
         """Delete a file."""
         with suppress(OSError):
-            os.unlink(path)
+            os.unlink(file.path)
 
-    def _is_plain(self, path: str, size: int, lines: int) -> bool:
-        """Whether nothing of it would be lost: its parts are as long as it is, or each line has no other keys.
+    def is_plain(self, file: PieceFile, cursor: duckdb.DuckDBPyConnection) -> bool:
+        """Look at each line of a file: whether it is an event and nothing else.
 
-        No part is longer than it came, but for numbers that are looked for: no line's parts hide what another has more.
+        Args:
+            file: The file.
+            cursor: In no transaction, which an error would end.
         """
-        read = literal(path)
-        ((rows, held, objects, deep),) = self._cursor.execute(
-            f"SELECT count(*), sum(strlen(event) + strlen(properties) + {AROUND + 1}), "
-            f"bool_and(starts_with(properties, '{{')), bool_or({DEEP}) FROM ({columns_of_events(read, 'JSON')})"
-        ).fetchall()
-        if rows != lines or not objects or deep:
+        read = literal(file.path)
+        try:
+            ((lines, objects, deep),) = cursor.execute(
+                "SELECT count(*), bool_and(coalesce(starts_with(properties, '{'), false)), "
+                f"bool_or({DEEP}) FROM ({columns_of_events(read)})"
+            ).fetchall()
+            if lines != file.lines or not objects or deep or self._has(has_odd_number("content"), file, cursor):
+                return False
+            ((plain,),) = cursor.execute(
+                f"SELECT bool_and({is_of_both('json')}) FROM read_ndjson_objects({read})"
+            ).fetchall()
+        except duckdb.Error:  # bytes that are no text
             return False
-        ((odd, longer),) = self._cursor.execute(
-            f"SELECT {has_odd_number('content')}, {has_longer_number('content')} FROM read_text({read})"
-        ).fetchall()
-        if odd:
-            return False
-        if held == size and not longer:
-            return True
-        ((plain,),) = self._cursor.execute(
-            f"SELECT bool_and({is_of_both('json')}) FROM read_ndjson_objects({read})"
-        ).fetchall()
         return bool(plain)
+
+    def _has(self, condition: str, file: PieceFile, cursor: duckdb.DuckDBPyConnection | None = None) -> bool:
+        ((has,),) = (
+            (cursor or self._cursor).execute(f"SELECT {condition} FROM read_text({literal(file.path)})").fetchall()
+        )
+        return bool(has)
 
 
 def _beside(database: str) -> str:
