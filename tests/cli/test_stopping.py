@@ -4,11 +4,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from cli.command import MpFetch, outcome
 from helpers import wait_until
+from mixpanel_duckdb.cli import main
+from mixpanel_duckdb.cli.ending import Commands
 from mixpanel_duckdb.simulator import Behaviour, Fault, Limits, Population, Simulator
 
 
@@ -69,6 +74,26 @@ main(["stubborn"])
     sent = time.monotonic()
     assert outcome(running).code == 130
     assert time.monotonic() - sent < at_most(5)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("moment", ["parse_args", "invoke"])
+@pytest.mark.parametrize("comes", ["before", "behind"])
+def test_a_signal_just_before_a_command_heeds_it_or_just_after_ends_as_any_other(
+    number, code, moment, comes, monkeypatch
+):
+    usual = getattr(Commands, moment)
+
+    def struck(*arguments):
+        if comes == "behind":
+            with suppress(click.exceptions.Exit):
+                usual(*arguments)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(Commands, moment, struck)
+    ended = CliRunner().invoke(main, ["forget", "--help"])
+    assert ended.exit_code == code
+    assert "Traceback" not in ended.output
 
 
 def test_an_unexpected_error_is_one_sentence_and_v_shows_where_without_secrets(tmp_path):

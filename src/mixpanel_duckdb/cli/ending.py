@@ -141,6 +141,16 @@ def _load() -> None:
 class Commands(click.Group):
     """The group of all commands; whatever one of them raises ends here."""
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run; where a signal comes just before a command heeds it, or just after, click knows no code for it."""
+        with Signals() as signals:
+            try:
+                return super().main(*args, **settings)
+            except SystemExit as ended:
+                if signals.received is None or ended.code != 1:
+                    raise
+        raise SystemExit(signals.exit_code)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note ``--json`` before anything can fail, so that usage errors come as JSON too."""
         ctx.obj = talk = Talk(as_json="--json" in args)
