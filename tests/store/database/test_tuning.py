@@ -119,6 +119,34 @@ def test_another_limit_holds_for_a_while_and_makes_way_for_who_needs_room(tmp_pa
         assert setting(connection) == theirs
 
 
+def test_a_limit_within_another_makes_way_for_that_again_and_large_pieces_are_given_back_meanwhile(tmp_path):
+    freed = "allocator_bulk_deallocation_flush_threshold"
+    with duckdb.connect(tmp_path / "e.duckdb") as connection:
+        ours = tuning.Tuning(connection, ours=True, limit_memory=True)
+        tight, late = setting(connection), setting(connection, freed)
+        with ours.within("400MB"):
+            outer = setting(connection)
+            with ours.within("250MB", large_pieces=True):
+                assert setting(connection) not in (tight, outer)
+                assert setting(connection, freed) != late
+            assert (setting(connection), setting(connection, freed)) == (outer, late)
+        assert setting(connection) == tight
+
+
+def test_who_needs_room_has_it_also_where_the_memory_was_too_full_for_the_tight_limit(tmp_path):
+    with duckdb.connect(tmp_path / "e.duckdb") as connection:
+        ours = tuning.Tuning(connection, ours=True, limit_memory=True)
+        tight = setting(connection)
+        connection.execute("SET temp_directory = ''")
+        with ours.within("600MB"):
+            connection.execute("CREATE TEMP TABLE full_of AS SELECT hash(i), hash(i + 0.5) FROM range(13_000_000) t(i)")
+        with ours.room():
+            assert setting(connection) != tight
+            connection.execute("CREATE TEMP TABLE more AS SELECT hash(i), hash(i + 0.5) FROM range(10_000_000) t(i)")
+            connection.execute("DROP TABLE full_of; DROP TABLE more")
+        assert setting(connection) == tight
+
+
 def test_a_limit_that_somebody_sets_meanwhile_stays(tmp_path):
     path = str(tmp_path / "f.duckdb")
     with ProfileStore(path) as store, opened(store) as (_, writer):

@@ -34,6 +34,9 @@ _CHECKPOINT, _AT_ONCE = "checkpoint_threshold", "1KB"
 _WORTH_A_CHECKPOINT = 8_000_000
 # Bytes of written blocks that are worth dropping, and how many of them stay, for another thread to take the place of.
 _WORTH_DROPPING, _LEFT = 14_000_000, 4_000_000
+# Bytes that DuckDB frees at once before it gives them back to the system, instead of half a gigabyte; each time costs a
+# moment, so it is worth it only where a few large pieces come and go.
+_FREED, _LITTLE = "allocator_bulk_deallocation_flush_threshold", "64MB"
 # Bytes of bodies whose transaction leaves much free memory behind; a limit that is set gives that back, too.
 _LARGE = 32_000_000
 _HELD = f"""
@@ -121,16 +124,30 @@ class Tuning:
             self._need(-1)
 
     @contextmanager
-    def within(self, limit: str) -> Iterator[None]:
-        """Let DuckDB take somewhat more memory, up to another limit."""
+    def within(self, limit: str, *, large_pieces: bool = False) -> Iterator[None]:
+        """Let DuckDB take somewhat more memory, up to another limit.
+
+        Args:
+            limit: That.
+            large_pieces: Whether it is taken in a few large pieces, which are to go back to the system when they are
+                free: else the next ones come on top.
+        """
         with self._changing:
+            before = self._limit
             wider = self._limited and not self._need_room and self._limit_if_ours(limit)
+        large_pieces = large_pieces and wider
+        if large_pieces:
+            freed = _current(self._connection, _FREED)
+            _set(self._connection, _FREED, _LITTLE)
         try:
             yield
         finally:
+            if large_pieces:
+                with suppress(duckdb.Error):  # as below
+                    _set(self._connection, _FREED, freed)
             if wider:
                 with self._changing, suppress(duckdb.Error):  # a database that a full disk has closed must not hide why
-                    self._limit_if_ours(_TIGHT)
+                    self._limit_if_ours(before)
 
     def give_memory_back(self) -> None:
         """Have DuckDB drop the blocks of tables that it keeps, and give the system back what is free of its memory."""
@@ -147,8 +164,11 @@ class Tuning:
         connection = cursor or self._connection
         if _current(connection, _MEMORY) != self._ours[_MEMORY]:
             return False
-        _set(connection, _MEMORY, limit)
-        self._limit, self._ours[_MEMORY] = limit, _current(connection, _MEMORY)
+        self._limit = limit
+        try:
+            _set(connection, _MEMORY, limit)
+        finally:  # what DuckDB cannot come down to, it shows all the same
+            self._ours[_MEMORY] = _current(connection, _MEMORY)
         return True
 
     @contextmanager
