@@ -428,7 +428,7 @@ SCENARIOS = {
         (
             ratio("seconds", FIRST_PUBLISH.name, PLAIN_LAKE.name, at_most=1.5),
             ratio("cpu", FIRST_PUBLISH.name, PLAIN_LAKE.name),
-            peak(FIRST_PUBLISH.name),
+            peak(FIRST_PUBLISH.name, 450),
             peak(PLAIN_LAKE.name),
             peak(REFRESHING.name, 450),
         ),

@@ -33,7 +33,7 @@ def test_every_publish_leaves_the_newest_population_counts_what_changed_and_is_r
 
 
 def test_a_publish_that_needs_more_memory_than_usual_has_it(engine, work, monkeypatch):
-    for name in ("_TO_MAKE", "_TO_CHANGE"):
+    for name in ("_TO_MAKE_BY_SEVERAL", "_TO_MAKE", "_TO_READ"):
         monkeypatch.setattr(publishing, name, "1MB")
     for population in (BEFORE, AFTER):
         assert published(population, work, engine.target).is_complete

@@ -7,7 +7,9 @@ stand there or come from the environment. One thread of a process at a time does
 from __future__ import annotations
 
 import os
+import random
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +30,7 @@ from .kind import Kind, Place
 from .postgres import Postgres
 from .target import SCHEME, Target
 
-__all__ = ["Attachment", "attached", "in_our_words", "kind_of", "prepared", "reaching", "set_up"]
+__all__ = ["Attachment", "again_and_again", "attached", "in_our_words", "kind_of", "prepared", "reaching", "set_up"]
 
 _Outcome = TypeVar("_Outcome")
 
@@ -46,6 +48,8 @@ _SECRETS = (
 _OF_AN_EXTENSION = re.compile(r"(?i)(?<![\w/\\.-])extension(?![\w/\\-])|\.duckdb_extension\b")
 _QUOTED = re.compile(r'"[^"]*"')
 _WITHOUT_EXTENSION = (duckdb.IOException, duckdb.HTTPException, duckdb.InvalidInputException, duckdb.CatalogException)
+# Transactions that are begun before a publish that others keep conflicting with is left to the next run.
+_TRIES = 8
 _hidden = Secrets()
 _TURNS = ProcessLock()
 _File = str | os.PathLike[str]
@@ -123,6 +127,18 @@ def attached(cursor: duckdb.DuckDBPyConnection, target: Target, *, writing: bool
             found = row[0] if row else "nothing"
             raise UnsuitableTableError(f"The target is a {found!r} to DuckDB, not {kind.type!r}.")
         yield Attachment(cursor, kind, alias, said)
+
+
+def again_and_again(site: Attachment, work: Callable[[], _Outcome]) -> _Outcome:
+    """Do it, and again when others were first, but not for ever."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return work()
+        except duckdb.Error as error:
+            if not left or not site.kind.is_conflict(error):
+                raise
+            threading.Event().wait(random.uniform(0.1, 1.0))  # noqa: S311 - so that two do not meet again
+    raise AssertionError("unreachable")
 
 
 def in_our_words(doing: str, work: Callable[[], _Outcome]) -> _Outcome:

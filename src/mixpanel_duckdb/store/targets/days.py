@@ -17,10 +17,10 @@ from ...errors import QueryError, UnsuitableTableError
 from ..database import EVENT_COLUMNS, atomic, quote
 from ..journal import FetchSpec
 from ..tables import PREFIX
-from .attached import Attachment, attached, kind_of, prepared
+from .attached import Attachment, again_and_again, attached, kind_of, prepared
 from .common import told_of_replaced
 from .kind import Place
-from .publishing import again_and_again, check_writable, refuse_itself
+from .publishing import check_writable, refuse_itself
 from .staged import within_reach
 from .target import Target
 

@@ -1,17 +1,26 @@
 """A DuckLake, with its catalog in a DuckDB file, SQLite or PostgreSQL, and its rows in Parquet files.
 
 Rows that are kept inside the catalog are switched off: with PostgreSQL, DuckDB 1.5.5 counts them wrongly.
+
+Each thread that writes holds a row group, and so does each that reads. They are smaller than the 122,880 rows of a lake
+that is left alone, so that several threads may write.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 
-from ..database import literal
+import duckdb
+
+from ..database import literal, only_row
 from .common import Attached
 from .target import Target
 
 __all__ = ["DuckLake"]
+
+_ROWS_OF_A_GROUP = 20_480
 
 
 class DuckLake(Attached):
@@ -26,3 +35,28 @@ class DuckLake(Attached):
         options = ["READ_ONLY"] if read_only else ["DATA_INLINING_ROW_LIMIT 0"]
         options += [f"DATA_PATH {literal(target.data_path)}"] if target.data_path else []
         return f"ATTACH {literal(target.name)} AS {alias} ({', '.join(options)})"
+
+    @contextmanager
+    def attached(
+        self, cursor: duckdb.DuckDBPyConnection, target: Target, alias: str, *, writing: bool
+    ) -> Iterator[str | None]:
+        """Attach it, and detach it again."""
+        with super().attached(cursor, target, alias, writing=writing) as said:
+            if writing:
+                _write_small_row_groups(cursor, alias)
+            yield said
+
+
+def _write_small_row_groups(cursor: duckdb.DuckDBPyConnection, alias: str) -> None:
+    """Have what is written through this attachment in small row groups, unless the lake's owner has said something.
+
+    The options of a lake are its owner's: this one is rolled back, and stays with the attachment alone. Where DuckLake
+    takes it back there, too, or refuses it, row groups are as large as ever.
+    """
+    own = f"SELECT 1 FROM ducklake_options({literal(alias)}) WHERE starts_with(option_name, 'parquet_row_group_size')"
+    with suppress(duckdb.Error):
+        if only_row(cursor, own) is None:
+            cursor.execute("BEGIN")
+            cursor.execute(f"CALL ducklake_set_option({literal(alias)}, 'parquet_row_group_size', {_ROWS_OF_A_GROUP})")
+    with suppress(duckdb.Error):  # none has begun
+        cursor.execute("ROLLBACK")

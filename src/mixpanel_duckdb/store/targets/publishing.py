@@ -6,12 +6,10 @@ of its own fetch in the table's comment, and has nothing left to do.
 
 from __future__ import annotations
 
-import random
-import threading
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
 
 import duckdb
 
@@ -30,8 +28,8 @@ from ..tables import (
     is_covered,
     would_shrink,
 )
-from .attached import Attachment, attached, in_our_words, kind_of, prepared, set_up
-from .common import told_of_replaced
+from .attached import Attachment, again_and_again, attached, in_our_words, kind_of, prepared, set_up
+from .common import differing, told_of_replaced
 from .kind import Kind, Place
 from .staged import are_one, within_reach
 from .target import Target
@@ -39,7 +37,6 @@ from .union_view import VIEW_PREFIX, check_view, make_view
 
 __all__ = [
     "Published",
-    "again_and_again",
     "check_into",
     "check_writable",
     "publish_into",
@@ -47,16 +44,12 @@ __all__ = [
     "refuse_itself",
 ]
 
-_Outcome = TypeVar("_Outcome")
-
 _COLUMNS = ", ".join(COLUMNS)
 # What DuckDB calls a column of this kind in an engine that has no such type.
 _ALSO = {"properties": {"JSON", "VARCHAR"}}
-# Transactions that are begun before a publish that others keep conflicting with is left to the next run.
-_TRIES = 8
-# Of DuckDB. A lake's writer and its reader hold a row group of 122,880 rows: with profiles of 1 KB, the first has to
-# have 320 MB and the second 230.
-_TO_MAKE, _TO_CHANGE = "400MB", "250MB"
+# Of DuckDB. A lake's writer and its reader hold a row group: of 122,880 profiles of 1 KB, the first has to have 320 MB
+# and the second 230; of those that our own tables are made of, several writers together have to have 200.
+_TO_MAKE_BY_SEVERAL, _TO_MAKE, _TO_READ = "250MB", "400MB", "250MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +127,6 @@ def publish_into(
             view = site.place(target, target.union_view)
             again_and_again(site, lambda: make_view(site.cursor, site.kind, view))
         return outcome
-
-
-def again_and_again(site: Attachment, work: Callable[[], _Outcome]) -> _Outcome:
-    """Do it, and again when others were first, but not for ever."""
-    for left in reversed(range(_TRIES)):
-        try:
-            return work()
-        except duckdb.Error as error:
-            if not left or not site.kind.is_conflict(error):
-                raise
-            threading.Event().wait(random.uniform(0.1, 1.0))  # noqa: S311 - so that two do not meet again
-    raise AssertionError("unreachable")
 
 
 def reader_of(target: Target) -> Callable[[], duckdb.DuckDBPyConnection]:
@@ -239,10 +220,18 @@ class _Publish:
     tuning: Tuning
 
     def once(self) -> Published:
-        """Try it, in a transaction."""
+        """Try it, and a table that is not there with several threads, unless these need too much memory."""
+        if self.site.kind.columns(self.site.cursor, self.place):
+            return self._in_one_transaction(there=True)
+        with suppress(duckdb.OutOfMemoryException), self.tuning.all_threads(), self.tuning.within(_TO_MAKE_BY_SEVERAL):
+            return self._in_one_transaction(there=False)
+        with self.tuning.within(_TO_MAKE):
+            return self._in_one_transaction(there=False)
+
+    def _in_one_transaction(self, *, there: bool) -> Published:
+        """Try it; a table that was there before is locked, which has to come first in the transaction."""
         cursor, kind, place = self.site.cursor, self.site.kind, self.place
-        there = bool(kind.columns(cursor, place))  # not in the transaction, since locking comes first there
-        with self.tuning.within(_TO_CHANGE if there else _TO_MAKE), atomic(cursor):
+        with atomic(cursor):
             if there:
                 kind.lock(cursor, place, self.target.lock_wait)
             outcome = self._replaced_or_merged() if kind.columns(cursor, place) else self._made()
@@ -264,9 +253,14 @@ class _Publish:
         if (many := would_shrink(cursor, place.sql, _count(cursor, self.staging), terms)) is not None:
             return Published(shrinks_from=many)
         incoming = kind.incoming(self.staging)
-        find_changes(cursor, place.sql, f"({incoming})", merging=terms.merging, between=self.tuning.give_memory_back)
-        changes = count_changes(cursor, place.sql, f"({incoming})")
-        kind.exchange(cursor, place, incoming)
+        reading = partial(self.tuning.within, _TO_READ, large_pieces=True)
+        with reading():
+            rows, between = f"({incoming})", self.tuning.give_memory_back
+            find_changes(cursor, place.sql, rows, merging=terms.merging, between=between)
+            changes = count_changes(cursor, place.sql, rows)
+        # Rows without an id are found by their properties; nothing else that is changed has to be read as a whole.
+        with reading() if differing(cursor).nameless else nullcontext():
+            kind.exchange(cursor, place, incoming)
         before = marker.holds if marker and terms.merging else ()
         return self._marked(before, changes, (notice,) if notice else ())
 
