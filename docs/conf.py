@@ -14,6 +14,7 @@ version = release = __version__
 
 extensions = [
     "folded",
+    "labelled",
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",

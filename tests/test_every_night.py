@@ -54,7 +54,7 @@ def shell(script, sim, folder):
 
 
 def test_the_crontab_and_the_units_run_commands_that_there_are():
-    crontab, rotation = blocks("text")
+    crontab, rotation = blocks("none")
     assert understood(crontab)[:2] == ["sync", "jobs.toml"]
     assert len(crontab.split(" cd ")[0].split()) == 5
     assert rotation.startswith(re.search(r"cd (\S+)", crontab)[1] + "/nightly.log {")

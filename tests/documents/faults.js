@@ -8,7 +8,7 @@
   for (const folded of document.querySelectorAll("article details")) folded.open = true;
   // Scrolled inside its own frame: pictures that are wider than a telephone, and there what a terminal shows.
   const may_scroll = (element) => element.matches(".panorama")
-    || (window_width < 700 && element.matches(".highlight-text pre, .output, .table-wrapper:has(td.text-right)"));
+    || (window_width < 700 && element.matches(".highlight-text pre, .output, .cell_output, .table-wrapper:has(td.text-right)"));
   const holds_back = (element) => !["visible"].includes(getComputedStyle(element).overflowX);
 
   const sideways = document.documentElement.scrollWidth > window_width;
@@ -26,6 +26,8 @@
 
   for (const picture of document.images) {
     if (!picture.complete || !picture.naturalWidth) faults.add(`no picture: ${picture.getAttribute("src")}`);
+    const shrunk = picture.checkVisibility() && /svg$/.test(picture.src) && picture.width / picture.naturalWidth < 0.6;
+    if (shrunk) faults.add(`words too small: ${picture.getAttribute("src")}`);
   }
 
   const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);

@@ -1,11 +1,15 @@
 """Photograph pages: ``python tests/documents/look.py FOLDER [PAGE ...]`` takes each at every width, light and dark.
 
-With ``--notebooks`` it takes the tops of the notebooks' pages, as ``docs/notebooks.md`` shows them.
+With ``--notebooks`` it takes a part of each notebook's page, as ``docs/notebooks.md`` shows it: the top, or what has
+more to see.
 """
 
 import sys
 import tempfile
 from pathlib import Path
+
+# Where the picture of a notebook begins, if not at its top.
+BEGINS = {"events-and-profiles": "fetch-both"}
 
 if __name__ == "__main__":
     # This folder off the path, where its modules would hide others; the tests' folder on it.
@@ -15,7 +19,7 @@ if __name__ == "__main__":
 
     small = sys.argv[1:] == ["--notebooks"]
     goal, names = (ROOT / "docs" / "notebooks", []) if small else (Path(sys.argv[1]), sys.argv[2:])
-    widths, area = ([760], (0, 50, 760, 950)) if small else (WIDTHS, None)
+    widths = [760] if small else WIDTHS
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         site = build(Path(folder))
         for page in pages(site / "notebooks" if small else site):
@@ -27,4 +31,5 @@ if __name__ == "__main__":
                 for scheme in SCHEMES:
                     browser.run(f"document.body.dataset.theme = '{scheme}'")
                     name = f"{page.stem}-{scheme}.png" if small else f"{page.stem}-{width}-{scheme}.png"
-                    (goal / name).write_bytes(browser.photograph(area))
+                    top = browser.run(f"document.querySelector('#{BEGINS.get(page.stem, 'nothing')}')?.offsetTop ?? 50")
+                    (goal / name).write_bytes(browser.photograph((0, top, 760, 950) if small else None))

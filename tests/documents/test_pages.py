@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from documents.browser import PROGRAM, Browser
-from documents.site import SCHEMES, WIDTHS, broken_links, build, pages
+from documents.site import ROOT, SCHEMES, WIDTHS, broken_links, build, pages
 
 pytestmark = pytest.mark.timeout(400)
 FAULTS, INK = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("faults.js", "ink.js"))
@@ -16,6 +16,12 @@ PICTURES = """[...document.querySelectorAll("article img[src$='.svg']")].map((ea
     const { x, y, width, height } = each.getBoundingClientRect();
     return [each.getAttribute("src"), x, y, width, height];
 })"""
+AT_THE_EDGE = """[...document.querySelectorAll("text")].filter((each) => {
+    const [word, page] = [each, document.documentElement].map((any) => any.getBoundingClientRect());
+    return each.checkVisibility() && (word.left < page.left + 2 || word.right > page.right - 2);
+}).map((each) => each.textContent)"""
+LAST_ROW = """[...[...document.querySelectorAll("table.docutils tr")].at(-1).cells].map(
+    (each) => each.innerText.trim().replace(/\\s+/g, " "))"""
 MISSING = [name for name in ("sphinx", "furo", "myst_nb", "sphinx_copybutton", "sphinx_design") if not find_spec(name)]
 
 
@@ -73,7 +79,34 @@ def test_pictures_follow_the_readers_switch_whatever_the_system_prefers(chromium
     assert wrong == []
 
 
+def test_no_word_of_a_picture_touches_its_edge(chromium):
+    found = []
+    with Browser() as browser:
+        for picture in sorted((ROOT / "docs").rglob("*.svg")):
+            browser.open(picture)
+            found += [f"{picture.name}: {word}" for word in browser.run(AT_THE_EDGE)]
+    assert found == []
+
+
+def test_a_table_that_becomes_a_list_on_a_telephone_keeps_the_names_of_its_columns(chromium, site):
+    with Browser() as browser:
+        browser.open(site / "tables.html")
+        browser.resize(390)
+        assert browser.run(LAST_ROW) == [
+            "limit",
+            "--replace needs the same, a larger one or none",
+            "--merge needs anything",
+        ]
+        browser.resize(900)
+        assert browser.run(LAST_ROW) == ["limit", "the same, a larger one or none", "anything"]
+        browser.open(site / "storage.html")
+        browser.resize(390)
+        assert browser.run(LAST_ROW)[:2] == ["max_vacuum_tasks", "0"]
+
+
 def test_code_has_a_button_that_copies_it(chromium, site):
     with Browser() as browser:
         browser.open(site / "quickstart.html")
         assert browser.run("document.querySelectorAll('.highlight-sh .copybtn').length") >= 2
+        browser.open(site / "every-night.html")
+        assert browser.run("document.querySelectorAll('.highlight-none .copybtn').length") == 2
