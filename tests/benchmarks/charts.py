@@ -7,7 +7,7 @@ from html import escape
 _WIDTH = 560
 _GAP, _ROW = 70, 30
 # How wide a letter is at most, on average.
-LETTER = 8.6
+LETTER = 9.0
 _STYLE = """
 text{font:15px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#1f2933}
 .small{font-size:13.5px;fill:#5b6673}.ours{font-weight:600}

@@ -16,9 +16,9 @@ _SITUATIONS = {
     "jitter": "41 pages, 1.5 s each",
     "hundred-pages": "100 pages, 0.3 s each",
     "latency": "41 pages, 0.3 s each",
-    "million": "1,000,000, no wait",
-    "large-profiles": "200,000 of 3 KB, no wait",
-    "stored": "200,000, no wait",
+    "million": "1M, no wait",
+    "large-profiles": "200k of 3 KB, no wait",
+    "stored": "200k, no wait",
 }
 
 

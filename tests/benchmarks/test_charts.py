@@ -9,6 +9,7 @@ import pytest
 from benchmarks.charts import LETTER
 from benchmarks.questions import answers
 from benchmarks.reports import RESULTS, documents, files
+from benchmarks.tables import middle
 
 REPORT = json.loads(RESULTS.read_text())
 
@@ -18,6 +19,13 @@ def test_the_documents_show_what_the_results_file_says():
     assert [path.name for path, text in drawn.items() if path.read_text() != text] == [], (
         "run python tests/benchmarks/draw.py, and look at docs/benchmarks.md"
     )
+
+
+def test_the_page_of_loaders_has_the_seconds_of_the_results_file():
+    outcome = REPORT["scenarios"]["dlt"]
+    ours, theirs = (middle(outcome, label, "wall") for label in ("ours through dlt", "dlt"))
+    text = " ".join((RESULTS.parents[1] / "loaders.md").read_text().split())
+    assert f"took {ours:.1f} s on two cores, a resource that yields pages of dicts {theirs:.1f} s" in text
 
 
 def test_nothing_is_left_of_earlier_pictures():
