@@ -26,6 +26,15 @@ def test_every_option_has_a_sentence_of_help(name):
             assert parameter.help.endswith("."), parameter.help
 
 
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_help_fits_a_terminal_of_eighty_columns(name):
+    context = click.Context(main.commands[name], info_name=f"mp-fetch {name}", terminal_width=80)
+    lines = main.commands[name].get_help(context).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    examples = [line for line in lines if line.startswith("    mp-fetch ")]
+    assert ("  Examples:" in lines, "  Example:" in lines) == (len(examples) > 1, len(examples) == 1)
+
+
 def test_no_option_takes_a_secret():
     for command in main.commands.values():
         for parameter in command.params:

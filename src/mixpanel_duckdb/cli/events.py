@@ -29,7 +29,7 @@ __all__ = ["events"]
 _EPILOG = """\b
 Examples:
   mp-fetch events --from 2026-01-01 --to 2026-01-31
-  mp-fetch events logins --from 2026-01-01 --to 2026-01-31 --event Login --event Logout
+  mp-fetch events logins --from 2026-01-01 --to 2026-01-31 --event Login
 
 The same command again fetches the days that are missing, or were still open when they were fetched.
 """

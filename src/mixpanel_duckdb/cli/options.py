@@ -193,7 +193,7 @@ connection_options: Flags = _chain(
 )
 
 json_option: Flags = click.option(
-    "--json", is_flag=True, expose_value=False, callback=_set_json, help="Print one JSON object instead of text."
+    "--json", is_flag=True, expose_value=False, callback=_set_json, help="Print JSON instead of text."
 )
 verbose_option: Flags = click.option(
     "-v",

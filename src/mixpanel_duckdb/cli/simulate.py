@@ -22,7 +22,7 @@ __all__ = ["simulate"]
 
 _LOOK_AGAIN = 0.5
 _EPILOG = """\b
-Example:
+Examples:
   mp-fetch simulate --profiles 5000 --latency 0.3
   mp-fetch simulate --quota 3 --fault reset@2 --fault status@4
 
@@ -49,7 +49,12 @@ def _faults_from(
 @click.command(epilog=_EPILOG, short_help="Serve a simulated project, for your own tests.")
 @simulated_options(least=0, latency=0.0, latency_help="Seconds before each answer.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    metavar="PORT",
+    help="Port on 127.0.0.1; 0 takes a free one.",
 )
 @click.option(
     "--page-size",

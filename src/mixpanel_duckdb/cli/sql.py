@@ -31,7 +31,8 @@ _TEXT_OR_ODD = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,(?=\s*[\]}])|-?(?:NaN|In
 _EPILOG = """\b
 Examples:
   mp-fetch sql "FROM profiles LIMIT 5"
-  mp-fetch sql "SELECT properties->>'plan' AS plan, count(*) FROM profiles GROUP BY 1"
+  mp-fetch sql "SELECT properties->>'plan' AS plan, count(*) FROM profiles
+                GROUP BY plan"
   mp-fetch sql "SUMMARIZE profiles_typed"
   mp-fetch sql "FROM profiles_typed" --csv > profiles.csv
 
