@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 import mixpanel_duckdb as md
-from mixpanel_duckdb.simulator import Behaviour, Fault, Population, Simulator
+from mixpanel_duckdb.simulator import Behaviour, EventPopulation, Fault, Population, RawExport, Simulator
 
 
 class Cells(HTMLParser):
@@ -54,6 +54,33 @@ def test_tables_have_their_rows_and_fetches_their_state(connection):
     assert fetches[:4] == ["broken", "incomplete", "2 of 3", "20 of 30"]
     assert fetches[5] == "missing pages: 2; the same fetch goes on from there"
     assert texts[texts.index("complete") + 1 :][:2] == ["3 of 3", "30 of 30"]
+
+
+def test_a_list_of_fetches_fits_a_terminal_and_says_all_of_it(connection, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    fault = Fault("status", page=2, status=500, attempts=None)
+    with Simulator(Population(30, seed=3), behaviour=Behaviour(page_size=10), faults=[fault]) as sim:
+        who = md.Credentials.from_env(sim.environment())
+        policy = md.RetryPolicy(attempts=1, first_delay=0.01)
+        with md.MixpanelClient(who, base_url=sim.base_url, retry=policy) as client:
+            md.fetch_profiles(connection, "broken", client=client)
+    head, row, remark = str(md.list_fetches(connection)).splitlines()
+    assert head.endswith("last change (UTC)")
+    assert "..." not in row
+    assert remark == "broken: missing pages: 2; the same fetch goes on from there"
+
+
+def test_tables_of_events_show_themselves_as_a_table(connection):
+    assert str(md.list_event_tables(connection)) == "no events yet"
+    assert Cells(md.list_event_tables(connection)._repr_html_()).texts == ["no events yet"]
+    with Simulator(events=RawExport(EventPopulation("2026-01-01", "2026-01-09", 500))) as sim:
+        who = md.Credentials.from_env(sim.environment())
+        for first, last in (("2026-01-01", "2026-01-03"), ("2026-01-07", "2026-01-07")):
+            md.fetch_events(connection, first, last, credentials=who, base_url=sim.base_url)
+    listed = md.list_event_tables(connection)
+    shown = ["events", "2026-01-01", "2026-01-07", "4", "0", "1", "2,000"]
+    assert Cells(listed._repr_html_()).texts[7:] == shown
+    assert str(listed).splitlines()[1].split() == shown
 
 
 def test_an_empty_store_says_so_and_makes_no_journal(connection):

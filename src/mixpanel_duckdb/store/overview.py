@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import duckdb
 
-from ..text import grid, line_width, note, page_list, table_text
+from ..text import grid, line_width, note, page_list, shown, table_text, wrapped
 from .database import quote
 from .journal import PREFIX, FetchRecord
 
@@ -20,7 +20,12 @@ class Fetches(list[FetchRecord]):
     """Fetches that a database knows, which show themselves as a table."""
 
     def __str__(self) -> str:
-        return table_text(_HEADER, list(_rows(self)), line_width()) if self else "no fetches yet"
+        if not self:
+            return "no fetches yet"
+        # What is to be said of one needs lines of its own: a terminal is too narrow for it.
+        table = table_text(_HEADER[:-1], [row[:-1] for row in _rows(self)], line_width())
+        remarks = [f"{shown(each.table)}: {remark}" for each in self if (remark := _remark(each))]
+        return "\n".join([table, *(wrapped(remark, line_width()) for remark in remarks)])
 
     def _repr_html_(self) -> str:
         return grid(_HEADER, _rows(self)) if self else note("no fetches yet")

@@ -34,7 +34,7 @@ def stated(name: str, state: str) -> str:
 def facts(values: Mapping[str, str]) -> str:
     """Set names beside values, a line each."""
     rows = (
-        f'<tr><th style="{_CELL}">{_safe(name)}</th><td style="{_CELL}">{_safe(value)}</td></tr>'
+        f'<tr><th style="{_CELL};white-space:nowrap">{_safe(name)}</th><td style="{_CELL}">{_safe(value)}</td></tr>'
         for name, value in values.items()
     )
     return f"{_TABLE}{''.join(rows)}</table>"
@@ -56,7 +56,8 @@ def _cell(value: str | int | None) -> str:
     if isinstance(value, int):
         return f'<td style="{_NUMBER}">{value:,}</td>'
     text = value or ""
-    wrap = ";white-space:nowrap" if len(text) <= _SHORT else ""
+    # A sentence wraps, but not to a column of single words.
+    wrap = ";white-space:nowrap" if len(text) <= _SHORT else ";min-width:10em"
     return f'<td style="{_CELL}{wrap}">{_safe(text)}</td>'
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from ...arguments import REFRESH_DAYS
+from ...text import grid, line_width, note, table_text
 from ..database import columns_of, existing
 from .days import is_open
 from .schema import DAYS
@@ -19,6 +20,8 @@ from .schema import DAYS
 __all__ = ["EventTable", "event_tables"]
 
 _DAY = timedelta(days=1)
+_HEADER = ("events in", "from", "to", "days", "open", "gaps", "events")
+_NONE = "no events yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,20 @@ class EventTable:
         return values | {"fetched_at": self.fetched_at.isoformat()}
 
 
-def event_tables(cursor: duckdb.DuckDBPyConnection) -> list[EventTable]:
+class EventTables(list[EventTable]):
+    """Tables of events that a database has, which show themselves as a table."""
+
+    def __str__(self) -> str:
+        return table_text(_HEADER, list(map(_row, self)), line_width()) if self else _NONE
+
+    def _repr_html_(self) -> str:
+        return grid(_HEADER, map(_row, self)) if self else note(_NONE)
+
+
+def event_tables(cursor: duckdb.DuckDBPyConnection) -> EventTables:
     """List the tables of events that are there, by name."""
     if not columns_of(cursor, DAYS):
-        return []
+        return EventTables()
     rows = cursor.execute(
         f"""
         SELECT table_name, project_id, host, query, list(day ORDER BY day ASC), sum(rows + outside_rows)::BIGINT,
@@ -74,7 +87,7 @@ def event_tables(cursor: duckdb.DuckDBPyConnection) -> list[EventTable]:
         FROM {DAYS} GROUP BY ALL ORDER BY table_name ASC
         """
     ).fetchall()
-    return [
+    return EventTables(
         EventTable(
             table, project, host, {name: value for name, value in json.loads(query).items() if name != "api"},
             days[0], days[-1], len(days), tuple(_gaps(days)), sum(map(is_open, days, moments, repeat(REFRESH_DAYS))),
@@ -82,7 +95,12 @@ def event_tables(cursor: duckdb.DuckDBPyConnection) -> list[EventTable]:
         )
         for table, project, host, query, days, events, doubles, outside, moments in rows
         if existing(cursor, table) is not None
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def _row(held: EventTable) -> list[str]:
+    counts = (held.days, held.open_days, len(held.missing), held.rows)
+    return [held.table, str(held.first_day), str(held.last_day), *(f"{count:,}" for count in counts)]
 
 
 def _gaps(days: list[date]) -> Iterable[tuple[date, date]]:
