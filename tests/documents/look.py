@@ -31,5 +31,6 @@ if __name__ == "__main__":
                 for scheme in SCHEMES:
                     browser.run(f"document.body.dataset.theme = '{scheme}'")
                     name = f"{page.stem}-{scheme}.png" if small else f"{page.stem}-{width}-{scheme}.png"
-                    top = browser.run(f"document.querySelector('#{BEGINS.get(page.stem, 'nothing')}')?.offsetTop - 20 || 50")
+                    begin = f"document.querySelector('#{BEGINS.get(page.stem, 'nothing')}')"
+                    top = browser.run(f"{begin}?.offsetTop - 20 || 50")
                     (goal / name).write_bytes(browser.photograph((0, top, 760, 950) if small else None))
