@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import LONGEST
+from preloaded import Preloaded
 
 MOMENT = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 
@@ -48,6 +49,14 @@ def outcome(process: subprocess.Popen[str]) -> Outcome:
     return Outcome(process.returncode, out, err)
 
 
+def _words(words: tuple[object, ...]) -> list[str]:
+    return ["-m", "mixpanel_duckdb", *map(str, words)]
+
+
+# What a command imports when it is needed, all of it.
+_IMPORTED = Preloaded("mixpanel_duckdb.api", "mixpanel_duckdb.cli", "mixpanel_duckdb.jobs", "mixpanel_duckdb.simulator")
+
+
 @dataclass
 class MpFetch:
     """Runs ``mp-fetch`` in a folder."""
@@ -55,20 +64,29 @@ class MpFetch:
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
-    def start(self, *words: object, **options: Any) -> subprocess.Popen[str]:
+    @property
+    def environment(self) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MP_", "COLUMNS"))}
+        return {**env, **self.variables}
+
+    def start(self, *words: object, **options: Any) -> subprocess.Popen[str]:
+        """A process of the usual kind, which begins with an interpreter."""
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         return subprocess.Popen(
-            [sys.executable, "-m", "mixpanel_duckdb", *map(str, words)],
+            [sys.executable, *_words(words)],
             cwd=self.folder,
-            env={**env, **self.variables},
+            env=self.environment,
             text=True,
             encoding="utf-8",
             **streams,
         )
 
     def __call__(self, *words: object) -> Outcome:
-        return outcome(self.start(*words))
+        """What a whole run comes to; imports are done, but where an interpreter has to read variables of its own."""
+        if any(name.startswith("PYTHON") for name in self.variables):
+            return outcome(self.start(*words))
+        done = _IMPORTED.run(_words(words), cwd=self.folder, env=self.environment, timeout=LONGEST)
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def on_terminal(
         self, *words: object, columns: int = 80, streams: tuple[str, ...] = ("stdout", "stderr")

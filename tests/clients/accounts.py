@@ -5,11 +5,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from clients.token_server import REFRESH_TOKEN
 from helpers import LONGEST
+from preloaded import Preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 STALE = "stale-acc3ss-token"
@@ -25,6 +27,13 @@ ACCOUNTS = [
     {"name": "europe", "type": "oauth_token", "token": "simulated-token", "region": "eu", "default_project": "42"},
 ]
 TARGETS = [{"name": "prod", "account": "service", "project": "1", "workspace": 77}]
+_PATH = {"PYTHONPATH": str(ROOT / "src")}
+
+
+@cache
+def _imported(python: Path) -> Preloaded:
+    """With what the SDK and this package import, yet not themselves: the SDK reads the home as it is imported."""
+    return Preloaded("duckdb", "httpx", "pandas", "pydantic", "rich.console", python=python, env=_PATH)
 
 
 @dataclass
@@ -35,17 +44,9 @@ class Accounts:
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.python), *words],
-            cwd=self.home,
-            env={"HOME": str(self.home), "PYTHONPATH": str(ROOT / "src"), **self.variables},
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-            check=False,
-            **options,
-        )
+    def run(self, *words: str, input: str = "") -> subprocess.CompletedProcess[str]:
+        env = {"HOME": str(self.home), **_PATH, **self.variables}
+        return _imported(self.python).run(words, cwd=self.home, env=env, timeout=LONGEST, input=input)
 
     def job(self, do: str, **arguments: Any) -> Any:
         """What came of one job."""

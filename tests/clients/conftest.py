@@ -12,12 +12,12 @@ _HEADLESS = ("mixpanel-headless>=0.4,<0.6", "click>=8.1,<9", "duckdb>=1.5,<3", "
 
 @pytest.fixture(scope="session")
 def headless(tmp_path_factory):
-    return _peer(_HEADLESS, "headless_driver.py", tmp_path_factory)
+    return _peer(_HEADLESS, "headless_driver.py", "mixpanel_headless", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def utils(tmp_path_factory):
-    return _peer(["mixpanel-utils>=2.2,<3"], "utils_driver.py", tmp_path_factory)
+    return _peer(["mixpanel-utils>=2.2,<3"], "utils_driver.py", "mixpanel_utils", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def stored_accounts(tmp_path_factory):
     return accounts
 
 
-def _peer(requirements, driver, tmp_path_factory):
-    return Peer(_python(*requirements), driver, tmp_path_factory.mktemp("home"))
+def _peer(requirements, driver, client, tmp_path_factory):
+    return Peer(_python(*requirements), driver, client, tmp_path_factory.mktemp("home"))
 
 
 def _python(*requirements):

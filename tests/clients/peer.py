@@ -1,12 +1,12 @@
 """A client of Mixpanel in an environment of its own, driven by a script that runs there."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from helpers import LONGEST
 from mixpanel_duckdb.simulator import Simulator
+from preloaded import Preloaded
 
 Outcome = dict[str, Any]
 
@@ -14,21 +14,21 @@ Outcome = dict[str, Any]
 class Peer:
     """Sends jobs, pairs of a method's name and its arguments, to a driver script and gives what came of each."""
 
-    def __init__(self, python: Path, driver: str, home: Path) -> None:
-        self._command = [str(python), str(Path(__file__).with_name(driver))]
+    def __init__(self, python: Path, driver: str, client: str, home: Path) -> None:
+        self._driver = str(Path(__file__).with_name(driver))
         self._home = home
+        # The client reads the home as it is imported.
+        self._imported = Preloaded(client, python=python, env={"HOME": str(home)})
 
     def outcomes(self, sim: Simulator, *jobs: tuple[str, dict[str, Any]], **environment: str | None) -> list[Outcome]:
         """Run the jobs one after the other against a simulator; ``None`` takes a variable away."""
         variables = {"HOME": str(self._home), **sim.environment(), **environment}
-        done = subprocess.run(
-            self._command,
-            input=json.dumps(jobs),
+        done = self._imported.run(
+            [self._driver],
+            cwd=self._home,
             env={name: value for name, value in variables.items() if value is not None},
-            capture_output=True,
-            text=True,
             timeout=LONGEST,
-            check=False,
+            input=json.dumps(jobs),
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
