@@ -39,6 +39,11 @@ class Preloaded:
         self, words: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float, input: str = ""
     ) -> CompletedProcess[str]:
         """Run ``python words...`` to its end."""
+        if sys.platform != "linux":  # other systems have no such sockets, and fork with less
+            command = [self._command[0], *words]
+            return subprocess.run(
+                command, cwd=cwd, env=env, input=input, timeout=timeout, capture_output=True, text=True, check=False
+            )
         if self._helper is None:
             self._start()
         self._channel.settimeout(timeout)
