@@ -7,7 +7,7 @@ import pytest
 import mixpanel_duckdb as md
 from helpers import fetch, wait_until
 from mixpanel_duckdb.simulator import Population, Simulator
-from mixpanel_duckdb.store.targets import publishing
+from mixpanel_duckdb.store.targets import attached
 from targets.engines import SHARED, Engine, counts, published
 from targets.stepping import at_step, ended_by
 
@@ -97,7 +97,7 @@ def test_a_table_that_others_keep_writing_is_left_for_the_next_run(tmp_path, pos
     base = Engine.made("postgres", tmp_path, postgres)
     published(FIRST, work, base.target)
     target = md.Target(base.target.attach, setup=base.target.setup, lock_wait=0.1)
-    monkeypatch.setattr(publishing, "_TRIES", 1)
+    monkeypatch.setattr(attached, "_TRIES", 1)
     holder = base.connect()
     holder.execute("BEGIN; CALL postgres_execute('there', 'LOCK TABLE profiles IN SHARE ROW EXCLUSIVE MODE')")
     with Simulator(MORE) as sim:
