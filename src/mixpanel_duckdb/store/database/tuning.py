@@ -172,6 +172,25 @@ class Tuning:
         return True
 
     @contextmanager
+    def past_the_log(self, cursor: duckdb.DuckDBPyConnection, size: int) -> Iterator[None]:
+        """Surround a commit that is worth a checkpoint, unless the settings are somebody else's.
+
+        Args:
+            cursor: The writer's.
+            size: Bytes of what it has written.
+        """
+        if not self._limited or size < _WORTH_A_CHECKPOINT:
+            yield
+            return
+        before = _current(cursor, _CHECKPOINT)
+        _set(cursor, _CHECKPOINT, _AT_ONCE)
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # a database that a full disk has closed must not hide why
+                _set(cursor, _CHECKPOINT, before)
+
+    @contextmanager
     def transaction(self, cursor: duckdb.DuckDBPyConnection, size: int, *, connections: int) -> Iterator[None]:
         """Surround a transaction that stores pages, by somebody who has room.
 
@@ -183,15 +202,8 @@ class Tuning:
         if not self._limited:
             yield
             return
-        if size >= _WORTH_A_CHECKPOINT:
-            before = _current(cursor, _CHECKPOINT)
-            _set(cursor, _CHECKPOINT, _AT_ONCE)
-        try:
+        with self.past_the_log(cursor, size):
             yield
-        finally:
-            if size >= _WORTH_A_CHECKPOINT:
-                with suppress(duckdb.Error):  # a database that a full disk has closed must not hide why
-                    _set(cursor, _CHECKPOINT, before)
         with suppress(duckdb.OutOfMemoryException):
             self._drop_written(cursor, connections, large=size > _LARGE)
 

@@ -144,6 +144,7 @@ class EventIngest:
         here = sum(self._insert_files(stream, files) for files in _batches(stream.files))
         here += sum(self._insert_lines(stream, each.text, each.lines) for each in pieces if each.text)
         stream.rows += here
+        stream.size += sum(each.file.size if each.file else each.size for each in pieces)
         if here != sum(each.lines for each in pieces):
             stream.problem = "a line of the export is no event"
 
@@ -230,7 +231,8 @@ class EventIngest:
                 "first": stream.first, "end": stream.end,
             },
         )  # fmt: skip
-        stream.run("COMMIT", [])
+        with self._database.tuning.past_the_log(stream.cursor, stream.size):
+            stream.run("COMMIT", [])
         guard_log(stream.cursor)
 
     def _count_duplicates(self, stream: Stream) -> None:

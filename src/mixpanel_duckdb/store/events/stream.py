@@ -29,6 +29,7 @@ class Stream:
     waiting: list[EventPiece] = field(default_factory=list)
     cursor: duckdb.DuckDBPyConnection | None = None
     rows: int = 0
+    size: int = 0
     outside: int = 0
     odd: defaultdict[date, OddEvents] = field(default_factory=lambda: defaultdict(OddEvents))
     problem: str | None = None
