@@ -76,6 +76,17 @@ def test_what_takes_too_long_is_given_up_and_the_next_finds_another_helper(run):
     assert run("print(1)").stdout == "1\n"
 
 
+def test_where_an_import_starts_a_thread_it_begins_with_an_interpreter(tmp_path):
+    (tmp_path / "threaded.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
+    )
+    (tmp_path / "script.py").write_text(TELL)
+    threaded = Preloaded("decimal", "threaded", env={"PYTHONPATH": str(tmp_path)})
+    done = threaded.run([str(tmp_path / "script.py")], cwd=tmp_path, env={"A": "1"}, timeout=LONGEST)
+    told, *rest = done.stdout.splitlines()
+    assert (done.returncode, rest, json.loads(told)["decimal"]) == (7, ["thread", "at exit"], False)
+
+
 def test_a_helper_that_cannot_begin_says_why(tmp_path):
     with pytest.raises((OSError, ValueError)) as caught:
         Preloaded("no_such_module").run(["x"], cwd=tmp_path, env={}, timeout=LONGEST)
