@@ -30,7 +30,7 @@ from .catalog import (
 from .files import usable_file
 from .inherited import refuse_inherited
 from .opening import Database, connecting
-from .packing import pack
+from .packing import ROWS_OF_A_GROUP, pack
 from .paths import IN_MEMORY, must_exist, path_of
 from .statements import atomic, guard_log, hush, is_nested, literal, only_row, quote, readable, storage_errors
 from .tuning import Tuning
@@ -39,6 +39,7 @@ __all__ = [
     "COLUMNS",
     "EVENT_COLUMNS",
     "IN_MEMORY",
+    "ROWS_OF_A_GROUP",
     "Database",
     "Existing",
     "Tuning",

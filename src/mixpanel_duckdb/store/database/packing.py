@@ -13,10 +13,12 @@ import duckdb
 from .statements import atomic, heeding_interrupts, only_row, quote
 from .tuning import Tuning
 
-__all__ = ["pack"]
+__all__ = ["ROWS_OF_A_GROUP", "pack"]
 
-# Rows of a full row group; how many more groups than needed are worth the work, and the most rows that are.
-_FULL, _WORTH_PACKING, _MOST_ROWS = 122_880, 4, 250_000
+# Of a full row group, as DuckDB makes them.
+ROWS_OF_A_GROUP = 122_880
+# How many more groups than needed are worth the work, and the most rows that are.
+_WORTH_PACKING, _MOST_ROWS = 4, 250_000
 
 
 def pack(cursor: duckdb.DuckDBPyConnection, tuning: Tuning, table: str) -> None:
@@ -42,5 +44,5 @@ def pack(cursor: duckdb.DuckDBPyConnection, tuning: Tuning, table: str) -> None:
         rows = only_row(cursor, f"SELECT count(*) FROM {quote(table)}")
         if rows and rows[0] <= _MOST_ROWS:
             groups = only_row(cursor, "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info(?)", [quote(table)])
-            if groups and groups[0] >= rows[0] / _FULL + _WORTH_PACKING:
+            if groups and groups[0] >= rows[0] / ROWS_OF_A_GROUP + _WORTH_PACKING:
                 tuning.with_room(anew)

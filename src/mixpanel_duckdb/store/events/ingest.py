@@ -231,7 +231,7 @@ class EventIngest:
                 "first": stream.first, "end": stream.end,
             },
         )  # fmt: skip
-        with self._database.tuning.past_the_log(stream.cursor, stream.size):
+        with self._database.tuning.past_the_log(stream.cursor, stream.left):
             stream.run("COMMIT", [])
         guard_log(stream.cursor)
 

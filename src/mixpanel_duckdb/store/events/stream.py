@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from ...fidelity import MAX_NESTING, flatten, mend
+from ..database import ROWS_OF_A_GROUP
 from .pieces import EventPiece, OddEvents, PieceFile
 from .sql import DAYS_OF_LINES
 
@@ -38,6 +39,11 @@ class Stream:
     def files(self) -> list[PieceFile]:
         """What waits in files."""
         return [each.file for each in self.waiting if each.file is not None]
+
+    @property
+    def left(self) -> int:
+        """About how many bytes of it fill no row group: a commit writes those to the log, a checkpoint once more."""
+        return self.size * (self.rows % ROWS_OF_A_GROUP) // max(1, self.rows)
 
     @property
     def bounds(self) -> list[date]:
