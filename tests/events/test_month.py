@@ -1,6 +1,7 @@
 """A month by the command: every event as it was sent, in any number of workers and any packing of days.
 
-``MP_TEST_EVENTS=100000`` makes the days as large as those of a busy project.
+``MP_TEST_EVENTS=100000`` makes the days as large as those of a busy project, and takes longer than the usual patience:
+``-o faulthandler_timeout=3600``.
 """
 
 import json
