@@ -90,3 +90,17 @@ def test_one_stream_has_rows_in_memory_at_a_time(tmp_path, monkeypatch):
         sink.commit([sink.stage([each[-1] for each in streams])])
     with duckdb.connect(str(tmp_path / "events.duckdb")) as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchall() == [(15,)]
+
+
+@pytest.mark.parametrize("spare", range(8, 40))
+def test_no_length_of_another_piece_hides_a_field_beside_the_properties(spare, tmp_path):
+    """The first has a number that DuckDB writes in more letters, the second a field that makes up for it."""
+    sent = [b'"v":1e20}', b'"v":1},"%s":2' % (b"k" * (spare - 6))]
+    texts = [b'{"event":"a","properties":{"time":%d,%s}\n' % (NOON, each) for each in sent]
+    pieces = [EventPiece(0, FIRST, FIRST, ASKED, text) for text in texts]
+    with md.ProfileStore(str(tmp_path / "events.duckdb")) as store, closing(store.events()) as events:
+        with events.fetching(SPEC), events.writer(SPEC) as sink:
+            stored(sink, [*pieces, EventPiece(0, FIRST, FIRST, ASKED, ends=True)], [False, False, True])
+        with store.reader()() as connection:
+            rows = connection.execute("SELECT properties FROM events").fetchall()
+    assert sum("kk" in text for (text,) in rows) == 1

@@ -153,7 +153,7 @@ class EventIngest:
         read = f"[{', '.join(literal(each.path) for each in files)}]"
         rows, lines = rows_of(columns_of_events(read)), sum(each.lines for each in files)
         held = {"lines": lines, "held": sum(each.size for each in files) - lines * (AROUND + len("\n"))}
-        known = all(each.plain for each in files)
+        known = files[0].plain
         within = 0 if known else self._insert_within(stream, rows_if_plain(read), held)
         if not (within or known):
             if len(files) > 1:
@@ -251,13 +251,16 @@ class EventIngest:
 
 
 def _batches(files: Sequence[PieceFile]) -> Iterator[list[PieceFile]]:
-    """Deal files into groups for one statement each."""
+    """Deal files into groups for one statement each; what is known to be plain may be longer when it is read.
+
+    So it is in no group whose lengths are to tell what the others have.
+    """
     batch: list[PieceFile] = []
     for file in files:
-        batch.append(file)
-        if sum(each.size for each in batch) >= _AT_ONCE:
+        if batch and (file.plain != batch[0].plain or sum(each.size for each in batch) >= _AT_ONCE):
             yield batch
             batch = []
+        batch.append(file)
     if batch:
         yield batch
 
