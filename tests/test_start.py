@@ -85,16 +85,19 @@ def test_an_import_a_help_text_and_a_completion_are_instant_beside_pythons_own_s
     rounds = [
         (
             seconds([sys.executable, "-c", "pass"]),
+            seconds([sys.executable, "-c", "import click"]),
             seconds([sys.executable, "-c", "import mixpanel_duckdb"]),
             seconds([SCRIPT, "--help"]),
             seconds([SCRIPT], **COMPLETING),
         )
         for _ in range(9)
     ]
-    imported, helped, completed = (median(each[i] - each[0] for each in rounds) for i in (1, 2, 3))
-    assert imported < 0.05, rounds
-    assert helped < 0.15, rounds
-    assert completed < 0.15, rounds
+    click, imported, helped, completed = (median(each[i] - each[0] for each in rounds) for i in (1, 2, 3, 4))
+    # Promised for a machine that imports click in 30 ms; where that takes longer, so does all else.
+    slower = max(1.0, click / 0.03)
+    assert imported < slower * 0.05, rounds
+    assert helped < slower * 0.15, rounds
+    assert completed < slower * 0.15, rounds
 
 
 def test_a_command_collects_garbage_again_when_it_has_loaded_the_library(tmp_path):

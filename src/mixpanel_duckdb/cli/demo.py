@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -100,7 +99,7 @@ def _report(
 
     found = compare_tables(database, PARALLEL, SEQUENTIAL)
     speed_up = slow.duration_seconds / fast.duration_seconds
-    path, rows = Path(database), many(fast.total_rows, "row")
+    rows = many(fast.total_rows, "row")
     same = (
         "the same profiles, value for value"
         if not found.different_rows
@@ -108,7 +107,7 @@ def _report(
     )
     text = f"""  speed-up              {speed_up:6.1f} times
 
-{path} ({path.stat().st_size / 1e6:.1f} MB) holds {PARALLEL} and {SEQUENTIAL}: {rows} each, {same}.
+{database} ({os.path.getsize(database) / 1e6:.1f} MB) holds {PARALLEL} and {SEQUENTIAL}: {rows} each, {same}.
 
 {found.sql};
 
@@ -116,7 +115,7 @@ def _report(
 
 {next_steps(database, PARALLEL)}"""
     values = {
-        "database": str(path.resolve()),
+        "database": os.path.realpath(database),
         "sequential": slow.to_dict(),
         "parallel": fast.to_dict(),
         "speed_up": speed_up,

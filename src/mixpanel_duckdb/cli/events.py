@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import click
@@ -80,7 +79,7 @@ def events(
     refresh_days: int,
     refetch: bool,
     max_wait: float | None,
-    timeline: Path | None,
+    timeline: str | None,
     account: str | None,
     project: str | None,
     target: str | None,

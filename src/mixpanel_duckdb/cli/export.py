@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -83,6 +82,8 @@ def export(
 
 def _print(talk: Talk, table: str, database: str, form: Format | None, setup: str | None) -> None:
     """Give a finished file's bytes, so that a table that cannot be read prints nothing."""
+    import tempfile  # noqa: PLC0415 - --help needs none of it
+
     from ..results import export_table  # noqa: PLC0415 - --help needs no DuckDB
 
     if form not in ("csv", "ndjson"):
@@ -90,9 +91,9 @@ def _print(talk: Talk, table: str, database: str, form: Format | None, setup: st
     if talk.as_json:
         raise click.UsageError('--json and "-" exclude each other: both are for standard output.')
     with tempfile.TemporaryDirectory(prefix="mp-fetch-") as folder:
-        file = Path(folder, "table")
+        file = os.path.join(folder, "table")
         export_table(database, table, file, format=form, setup=setup)
-        with file.open(encoding="utf-8", newline="") as rows:
+        with open(file, encoding="utf-8", newline="") as rows:
             talk.rows(rows)
 
 

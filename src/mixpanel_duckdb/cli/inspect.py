@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -117,7 +116,7 @@ def plan(
 @json_option
 @verbose_option
 @click.pass_obj
-def status(talk: Talk, /, *, database: str, fetch_id: str | None, timeline: Path | None) -> None:
+def status(talk: Talk, /, *, database: str, fetch_id: str | None, timeline: str | None) -> None:
     """List the fetches that a DuckDB file knows: state, pages done and missing, rows, query."""
     from ..api import fetch_timeline, list_event_tables, list_fetches  # noqa: PLC0415 - --help needs no DuckDB
 

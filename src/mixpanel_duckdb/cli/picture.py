@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -21,10 +20,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 def timeline_option(help_text: str) -> Callable[[Decorated], Decorated]:
     """Give ``--timeline`` with a help text of the command's own."""
-    return click.option("--timeline", type=click.Path(path_type=Path), metavar="FILE", help=help_text)
+    return click.option("--timeline", type=click.Path(), metavar="FILE", help=help_text)
 
 
-def writable(path: Path | None, database: str) -> Path | None:
+def writable(path: str | None, database: str) -> str | None:
     """Check that a picture can be written to a path; nothing is left behind there.
 
     Args:
@@ -36,27 +35,27 @@ def writable(path: Path | None, database: str) -> Path | None:
     """
     if path is None:
         return None
-    path = path.expanduser()
+    path = os.path.expanduser(path)
     if os.path.realpath(path) == os.path.realpath(database):
         raise click.UsageError(f"--timeline {path} is the database; give the picture a file of its own.")
-    is_new = not os.path.exists(path)  # unlike Path, it bears a name that is too long
+    is_new = not os.path.exists(path)
     try:
-        with path.open("a+b") as file:
+        with open(path, "a+b") as file:
             file.seek(0)
             start = file.read(4)
     except OSError as error:
         raise click.UsageError(f"--timeline {path} cannot be written: {error.strerror or error}.") from None
     if is_new:
-        path.unlink()
+        os.unlink(path)
     if start not in (b"", b"<svg"):
         raise click.UsageError(f"--timeline {path} exists and is no SVG; give the picture a file of its own.")
-    if path.suffix.lower() not in ("", ".svg") or str(path) == "-":
+    if os.path.splitext(path)[1].lower() not in ("", ".svg") or path == "-":
         raise click.UsageError(f"--timeline {path} cannot be: the picture is an SVG, so give a file that ends in .svg.")
     return path
 
 
 @contextmanager
-def picture_of_run(talk: Talk, path: Path | None, database: str, table: str) -> Iterator[None]:
+def picture_of_run(talk: Talk, path: str | None, database: str, table: str) -> Iterator[None]:
     """Draw the run inside when it has ended, complete or not, if the journal has anything of it.
 
     Args:
@@ -73,7 +72,7 @@ def picture_of_run(talk: Talk, path: Path | None, database: str, table: str) -> 
             _draw(talk, path, database, table, started)
 
 
-def _draw(talk: Talk, path: Path, database: str, table: str, started: datetime) -> None:
+def _draw(talk: Talk, path: str, database: str, table: str, started: datetime) -> None:
     """What goes wrong here must not hide how the run ended."""
     from ..api import fetch_since, fetch_timeline  # noqa: PLC0415 - --help needs no DuckDB
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -89,7 +88,7 @@ def profiles(
     resume: bool,
     resume_max_age: float,
     max_wait: float | None,
-    timeline: Path | None,
+    timeline: str | None,
     account: str | None,
     project: str | None,
     target: str | None,

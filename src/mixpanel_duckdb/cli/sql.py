@@ -6,7 +6,6 @@ import csv
 import itertools
 import json
 import re
-import tempfile
 from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
@@ -49,6 +48,8 @@ The database is opened to read it, beside others who do; nothing in it changes.
 @click.pass_obj
 def sql(talk: Talk, /, *, query: str, database: str, as_csv: bool) -> None:
     """Answer SQL, one query that only reads, as a table, CSV or a JSON list of objects."""
+    import tempfile  # noqa: PLC0415 - --help needs none of it
+
     from ..store import answer, reading  # noqa: PLC0415 - --help needs no DuckDB
 
     if as_csv and talk.as_json:

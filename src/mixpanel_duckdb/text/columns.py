@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -52,6 +51,8 @@ def table_text(
 
 def line_width() -> int:
     """Characters that a line of text should have: those of the terminal, or of a usual one."""
+    import shutil  # noqa: PLC0415 - it brings what reads archives along
+
     return max(_LEAST_LINE, shutil.get_terminal_size().columns)
 
 

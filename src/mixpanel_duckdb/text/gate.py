@@ -16,7 +16,6 @@ import logging
 import os
 import re
 from functools import lru_cache
-from html.entities import codepoint2name
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -195,6 +194,8 @@ def _beginning(word: str) -> re.Pattern[str]:
 @lru_cache(maxsize=1024)
 def _ways(letter: str) -> tuple[re.Pattern[str], ...]:
     """Patterns for a character as it is, and for its escapes without the backslashes before them."""
+    from html.entities import codepoint2name  # noqa: PLC0415 - two thousand names, for secrets only
+
     code, encoded = ord(letter), letter.encode("utf-8", "surrogatepass")
     units = re.findall("....", letter.encode("utf-16-be", "surrogatepass").hex())
     name = "apos" if letter == "'" else codepoint2name.get(code, "#")

@@ -7,7 +7,6 @@ white and from black alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 
 from .gate import shown
 
@@ -62,4 +61,6 @@ def _cell(value: str | int | None) -> str:
 
 
 def _safe(text: str) -> str:
+    from html import escape  # noqa: PLC0415 - it brings two thousand names along
+
     return escape(shown(text))
