@@ -35,4 +35,4 @@ def peak(profiles: int, folder: Path) -> int:
 
 @pytest.mark.timeout(400)
 def test_three_times_the_profiles_do_not_take_half_as_much_memory_again(tmp_path: Path) -> None:
-    assert peak(450_000, tmp_path) < 1.5 * peak(150_000, tmp_path)
+    assert peak(300_000, tmp_path) < 1.5 * peak(100_000, tmp_path)
