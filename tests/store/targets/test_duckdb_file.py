@@ -15,6 +15,9 @@ from helpers import fetch, served, stored
 from mixpanel_duckdb.cli import main
 from mixpanel_duckdb.simulator import Population, Simulator
 from mixpanel_duckdb.store import targets
+from mixpanel_duckdb.store.database import Tuning
+from mixpanel_duckdb.store.journal import Claim, FetchSpec, OpenFetch
+from mixpanel_duckdb.store.tables import Terms
 from mixpanel_duckdb.store.targets import duckdb_file, publishing
 from mixpanel_duckdb.store.targets.common import is_in_use
 
@@ -114,6 +117,25 @@ def test_rows_without_an_id_are_there_as_often_as_they_were_sent(work, other, if
     result, _ = published(Population.raw(more), work, md.Target(other), if_exists=if_exists)
     assert counts(result) == (1, 0, 0, 3)
     assert sum(stored(other).values()) == 4
+
+
+def test_a_refresh_of_every_profile_takes_less_memory_than_they_have(tmp_path, other):
+    text = "repeat(md5(i::VARCHAR), 20)"
+    with duckdb.connect(str(tmp_path / "work.duckdb"), config={"memory_limit": "100MB", "threads": 1}) as connection:
+        tuning = Tuning(connection, ours=False, limit_memory=False)
+        for day in (1, 2):
+            connection.execute(
+                f"CREATE TABLE day{day} AS SELECT 'u-' || i AS distinct_id, TIMESTAMP '2026-01-0{day}' AS last_seen, "
+                f"json_object('day', {day}, 'text', {text}) AS properties FROM range(60_000) t(i)"
+            )  # 40 MB, and as much in the table that is refreshed
+            fetched = OpenFetch(f"{day}", f"day{day}", FetchSpec("profiles", "{}", "1"), Claim())
+            terms = Terms(if_exists="replace", allow_other=True)
+            rows = f"work.main.day{day}"
+            done = targets.publish_into(connection.cursor(), targets.Target(other), fetched, terms, rows, tuning)
+    assert done.changes.changed == 60_000
+    with duckdb.connect(other, read_only=True) as connection:
+        told = "SELECT count(DISTINCT distinct_id), count(*), min(properties->>'day'), max(properties->>'day')"
+        assert connection.execute(f"{told} FROM profiles").fetchall() == [(60_000, 60_000, "2", "2")]
 
 
 def test_a_table_whose_ids_somebody_wrote_twice_is_made_right(work, other):

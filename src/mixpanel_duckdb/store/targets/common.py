@@ -19,8 +19,6 @@ __all__ = ["ALIAS", "POLL", "Attached", "detach", "differing", "is_in_use", "rew
 POLL = 0.2
 # How our own names of attached databases begin.
 ALIAS = "_mixpanel_target_"
-# An id of one row at most, before and now: the usual one, for which there are cheaper statements.
-_ALONE = "id IS NOT NULL AND rows_before < 2 AND rows_now < 2"
 # What this process has detached is held until every transaction that has looked at the catalog meanwhile is over. The
 # last ones are what PostgreSQL says where two make the tables of one DuckLake's catalog at once.
 _IN_USE = (
@@ -115,23 +113,8 @@ class Attached:
         return 0
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
-        """Update what changed, insert what is new, delete what is gone: a change feed then names just these."""
-        come, go, several, nameless = differing(cursor)
-        if come:
-            cursor.execute(
-                f"MERGE INTO {place.sql} AS old USING (SELECT * FROM ({incoming}) WHERE encode(distinct_id) IN "
-                f"(SELECT id FROM {DIFFERING} WHERE differs AND {_ALONE} AND rows_now = 1)) AS new "
-                "ON encode(old.distinct_id) = encode(new.distinct_id) "
-                "WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen "
-                "WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen) "
-                "VALUES (new.distinct_id, new.properties, new.last_seen)"
-            )
-        if go:
-            cursor.execute(
-                f"DELETE FROM {place.sql} WHERE encode(distinct_id) IN "
-                f"(SELECT id FROM {DIFFERING} WHERE differs AND {_ALONE} AND rows_now = 0)"
-            )
-        for many, rows in zip((several, nameless), rows_of(f"differs AND NOT ({_ALONE})"), strict=True):
+        """Delete what differs, and insert what takes its place: texts that are updated are in memory until the end."""
+        for many, rows in zip(differing(cursor), rows_of("differs"), strict=True):
             if many:
                 rewrite(cursor, place, incoming, rows)
 
@@ -142,22 +125,15 @@ class Attached:
 
 
 class Differing(NamedTuple):
-    """How many ids have one row at most and come or change, or go; how many have several; how many rows have none."""
+    """How many ids have rows that differ, and how many rows without an id do."""
 
-    come: int
-    go: int
-    several: int
+    named: int
     nameless: int
 
 
-def differing(cursor: duckdb.DuckDBPyConnection) -> Differing:
-    """Tell apart what ``find_changes`` has found to differ."""
-    row = only_row(
-        cursor,
-        f"SELECT count(*) FILTER ({_ALONE} AND rows_now = 1), count(*) FILTER ({_ALONE} AND rows_now = 0), "
-        f"count(*) FILTER (id IS NOT NULL AND NOT ({_ALONE})), count(*) FILTER (id IS NULL) "
-        f"FROM {DIFFERING} WHERE differs",
-    )
+def differing(cursor: duckdb.DuckDBPyConnection, more: str = "true") -> Differing:
+    """Count what ``find_changes`` has found to differ, as far as more can be said of it."""
+    row = only_row(cursor, f"SELECT count(id), count(*) - count(id) FROM {DIFFERING} WHERE differs AND {more}")
     assert row is not None  # noqa: S101 - an aggregate without groups has one row
     return Differing(*row)
 

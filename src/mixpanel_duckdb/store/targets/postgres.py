@@ -93,8 +93,8 @@ class Postgres(Attached):
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
         """Make rows the same that differ."""
-        come, go, several, nameless = differing(cursor)
-        if come or go or several:
+        named, nameless = differing(cursor)
+        if named:
             helper = Place(place.catalog, place.schema, f"_mixpanel_incoming_{uuid.uuid4().hex[:12]}")
             cursor.execute(
                 f"CREATE TABLE {helper.sql} AS SELECT decode(differing.id) AS id, new.* FROM {DIFFERING} AS differing "
