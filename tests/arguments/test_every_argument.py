@@ -45,7 +45,8 @@ class Awaited:
 
 VALUES: dict[str, Any] = {
     "True": True, "None": None, "0": 0, "5": 5, "-1": -1, "2.5": 2.5, "-2.5": -2.5, "nan": math.nan, "inf": math.inf,
-    "a huge number": 10**400, "a text": "60", "an empty text": "", "half a letter": "\ud800", "a NUL": "a\0b",
+    "a huge number": 10**400, "one that Python does not write": 10**5000, "a text": "60",
+    "an empty text": "", "half a letter": "\ud800", "a NUL": "a\0b",
     "bytes": b"bytes", "a path": Path("somewhere"), "a path of bytes": type("P", (), {"__fspath__": lambda _: b"x"})(),
     "a list": ["a"], "a dict": {"a": 1}, "a set": {"a"}, "a tuple": (1, 2), "an object": object(),
     "a class": md.MixpanelClient, "a function": lambda *_: None, "a coroutine": coroutine, "an array": Unlike(),
@@ -54,7 +55,7 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 ANY_TEXT = {"a text", "an empty text"}
 ANY_PATH = {*ANY_TEXT, "half a letter", "a path"}
-SECONDS = {"0", "5", "2.5", "inf", "a huge number", "None"}
+SECONDS = {"0", "5", "2.5", "inf", "a huge number", "one that Python does not write", "None"}
 FUNCTIONS = {"a function", "a class"}
 # What of these is right; all the others are not.
 RIGHT: dict[str, set[str]] = {

@@ -27,8 +27,18 @@ __all__ = [
     "with_methods",
 ]
 
-_shown = Repr()
-_shown.maxstring = _shown.maxother = 60
+
+class _Shown(Repr):
+    maxstring = maxother = 60
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Say of a number that Python does not write what it is."""
+        return "a number of thousands of digits" if abs(x) >= _UNWRITABLE else super().repr_int(x, level)
+
+
+_shown = _Shown()
+# Python writes no number of more than 4,300 digits, by default.
+_UNWRITABLE = 10**4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,7 @@ def whole(least: int, most: int | None = None) -> Kind:
     """A whole number; one above ``most`` fits, since whoever takes it says so and uses less."""
     return Kind(
         f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}",
-        lambda value: isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least,
+        lambda value: isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) < _UNWRITABLE,
     )
 
 
