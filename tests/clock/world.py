@@ -37,7 +37,9 @@ class _Actor:
         self.waits_for: tuple[float | None, int] | None = None  # until when, and where
         self.ended = False
         self._work = work
-        self._turn, self._given = threading.Semaphore(0), threading.Semaphore(0)
+        self._turn, self._given = threading.Lock(), threading.Lock()  # held by nobody: given from thread to thread
+        self._turn.acquire()
+        self._given.acquire()
         self._thread = threading.Thread(target=self._run, name="mp-fetch-page_0")
         self._thread.start()
 
