@@ -15,6 +15,7 @@ version = release = __version__
 extensions = [
     "folded",
     "labelled",
+    "signatures",
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",

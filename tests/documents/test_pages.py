@@ -46,6 +46,12 @@ def test_every_link_leads_somewhere(site):
     assert broken_links(site) == []
 
 
+def test_every_signature_is_one_that_python_could_read(site):
+    text = (site / "api.html").read_text(encoding="utf-8")
+    assert "mixpanel_duckdb.simulator.Fault" in text
+    assert [each for each in ("&lt;factory", "&lt;built-in", "~typing", "~collections") if each in text] == []
+
+
 def test_no_page_clips_code_breaks_words_or_scrolls_sideways_at_any_width_in_light_or_dark(chromium, site):
     found = []
     with Browser() as browser:
