@@ -24,6 +24,8 @@ class TokenServer:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 5  # for who connects and says nothing, such as a client of the server that had this port before
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
                 status, answer = outer.answer({name: values[0] for name, values in parse_qs(body).items()}, body)

@@ -115,16 +115,16 @@ def test_leaving_the_loop_ends_the_request():
         assert next(client.export_events("2026-01-02", "2026-01-02"))["event"]
 
 
-def test_a_stop_cuts_a_stream_that_says_nothing_within_a_second():
+def test_a_stop_cuts_a_stream_that_says_nothing_within_a_second(at_most):
     with exporting(POPULATION, EventFault("stall")) as sim, client_for(sim) as client:
         control, ended = FetchControl(), []
 
         def read():
-            with client.event_reader.pieces(EventQuery.of(FIRST, LAST), control) as pieces:
-                try:
+            try:  # it may be stopped before the server's answer begins, too
+                with client.event_reader.pieces(EventQuery.of(FIRST, LAST), control) as pieces:
                     list(pieces)
-                except md.MixpanelError:
-                    ended.append(time.monotonic())
+            except md.MixpanelError:
+                ended.append(time.monotonic())
 
         reader = threading.Thread(target=read)
         reader.start()
@@ -134,7 +134,7 @@ def test_a_stop_cuts_a_stream_that_says_nothing_within_a_second():
         client.abort()
         reader.join(10)
         assert ended
-        assert ended[0] - asked < 1.0
+        assert ended[0] - asked < at_most(1.0)
 
 
 def test_the_limits_are_kept_before_anything_is_refused():

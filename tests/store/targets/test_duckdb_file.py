@@ -119,23 +119,55 @@ def test_rows_without_an_id_are_there_as_often_as_they_were_sent(work, other, if
     assert sum(stored(other).values()) == 4
 
 
-def test_a_refresh_of_every_profile_takes_less_memory_than_they_have(tmp_path, other):
-    text = "repeat(md5(i::VARCHAR), 20)"
-    with duckdb.connect(str(tmp_path / "work.duckdb"), config={"memory_limit": "100MB", "threads": 1}) as connection:
-        tuning = Tuning(connection, ours=False, limit_memory=False)
-        for day in (1, 2):
-            connection.execute(
-                f"CREATE TABLE day{day} AS SELECT 'u-' || i AS distinct_id, TIMESTAMP '2026-01-0{day}' AS last_seen, "
-                f"json_object('day', {day}, 'text', {text}) AS properties FROM range(60_000) t(i)"
-            )  # 40 MB, and as much in the table that is refreshed
-            fetched = OpenFetch(f"{day}", f"day{day}", FetchSpec("profiles", "{}", "1"), Claim())
-            terms = Terms(if_exists="replace", allow_other=True)
-            rows = f"work.main.day{day}"
-            done = targets.publish_into(connection.cursor(), targets.Target(other), fetched, terms, rows, tuning)
-    assert done.changes.changed == 60_000
+def publish_day(connection, day, rows, other):
+    """Publish so many profiles, each with the day in it; say how many were changed by that."""
+    connection.execute(
+        f"CREATE TABLE day{day} AS SELECT 'u-' || i AS distinct_id, TIMESTAMP '2026-01-0{day}' AS last_seen, "
+        f"json_object('day', {day}, 'text', repeat(md5(i::VARCHAR), 20)) AS properties FROM range({rows}) t(i)"
+    )
+    tuning = Tuning(connection, ours=False, limit_memory=False)
+    fetched = OpenFetch(f"{day}", f"day{day}", FetchSpec("profiles", "{}", "1"), Claim())
+    terms = Terms(if_exists="replace", allow_other=True)
+    name = f"work.main.day{day}"
+    return targets.publish_into(
+        connection.cursor(), targets.Target(other), fetched, terms, name, tuning
+    ).changes.changed
+
+
+def days_told(other):
+    told = "SELECT count(DISTINCT distinct_id), count(*), min(properties->>'day'), max(properties->>'day')"
     with duckdb.connect(other, read_only=True) as connection:
-        told = "SELECT count(DISTINCT distinct_id), count(*), min(properties->>'day'), max(properties->>'day')"
-        assert connection.execute(f"{told} FROM profiles").fetchall() == [(60_000, 60_000, "2", "2")]
+        return connection.execute(f"{told} FROM profiles").fetchall()
+
+
+def test_a_refresh_of_every_profile_takes_less_memory_than_they_have(tmp_path, other):
+    with duckdb.connect(str(tmp_path / "work.duckdb"), config={"memory_limit": "100MB", "threads": 1}) as connection:
+        publish_day(connection, 1, 60_000, other)  # 40 MB
+        assert publish_day(connection, 2, 60_000, other) == 60_000
+    assert days_told(other) == [(60_000, 60_000, "2", "2")]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "ALTER TABLE profiles ADD PRIMARY KEY (distinct_id)",
+        "CREATE UNIQUE INDEX ids ON profiles (distinct_id)",
+        "CREATE INDEX ids ON profiles (distinct_id)",
+        "ALTER TABLE profiles ALTER properties SET NOT NULL",
+    ],
+)
+def test_a_refresh_keeps_the_keys_that_somebody_gave_the_table(tmp_path, other, keys):
+    with duckdb.connect(str(tmp_path / "work.duckdb")) as connection:
+        publish_day(connection, 1, 3_000, other)
+        with duckdb.connect(other) as owner:
+            owner.execute(keys)
+        assert publish_day(connection, 2, 3_000, other) == 3_000
+    assert days_told(other) == [(3_000, 3_000, "2", "2")]
+    with duckdb.connect(other) as connection:
+        found = connection.execute("SELECT properties->>'day' FROM profiles WHERE distinct_id = 'u-777'").fetchall()
+        assert found == [("2",)]
+        kept = "SELECT (SELECT count(*) FROM duckdb_indexes()) + (SELECT count(*) FROM duckdb_constraints())"
+        assert connection.execute(kept).fetchall()[0][0] >= 1
 
 
 def test_a_table_whose_ids_somebody_wrote_twice_is_made_right(work, other):

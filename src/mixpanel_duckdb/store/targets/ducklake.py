@@ -15,16 +15,13 @@ from typing import ClassVar
 import duckdb
 
 from ..database import literal, only_row
-from ..tables import DIFFERING, rows_of
-from .common import Attached, differing, rewrite
+from .common import Attached, update
 from .kind import Place
 from .target import Target
 
 __all__ = ["DuckLake"]
 
 _ROWS_OF_A_GROUP = 20_480
-# An id of one row at most, before and now: the usual one.
-_ALONE = "(id IS NOT NULL AND rows_before < 2 AND rows_now < 2)"
 
 
 class DuckLake(Attached):
@@ -52,21 +49,7 @@ class DuckLake(Attached):
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
         """Update what changed, insert what is new, delete what is gone: the feed of changes then names just these."""
-        alone = f"FROM {DIFFERING} WHERE differs AND {_ALONE} AND rows_now"
-        if differing(cursor, f"{_ALONE} AND rows_now = 1").named:
-            cursor.execute(
-                f"MERGE INTO {place.sql} AS old USING (SELECT * FROM ({incoming}) WHERE encode(distinct_id) IN "
-                f"(SELECT id {alone} = 1)) AS new ON encode(old.distinct_id) = encode(new.distinct_id) "
-                "WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen "
-                "WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen) "
-                "VALUES (new.distinct_id, new.properties, new.last_seen)"
-            )
-        if differing(cursor, f"{_ALONE} AND rows_now = 0").named:
-            cursor.execute(f"DELETE FROM {place.sql} WHERE encode(distinct_id) IN (SELECT id {alone} = 0)")
-        others = f"NOT {_ALONE}"
-        for many, rows in zip(differing(cursor, others), rows_of(f"differs AND {others}"), strict=True):
-            if many:
-                rewrite(cursor, place, incoming, rows)
+        update(cursor, place, incoming)
 
 
 def _write_small_row_groups(cursor: duckdb.DuckDBPyConnection, alias: str) -> None:
