@@ -5,7 +5,9 @@ import threading
 import pytest
 
 from helpers import LONGEST
+from mixpanel_duckdb.engage import LARGEST_BODY
 from mixpanel_duckdb.errors import FetchStopped
+from mixpanel_duckdb.fetch import download
 from mixpanel_duckdb.fetch.budget import ByteBudget
 from mixpanel_duckdb.http.control import FetchControl
 from mixpanel_duckdb.http.stop import Stop
@@ -32,7 +34,7 @@ def test_a_request_waits_while_one_more_body_as_large_as_the_largest_would_not_f
     assert not goes_ahead(budget, 3)
 
 
-@pytest.mark.parametrize(("largest", "held"), [(2, 20), (4, 10), (8, 7), (12, 7), (14, 7), (20, 5), (50, 2)])
+@pytest.mark.parametrize(("largest", "held"), [(2, 15), (3, 10), (8, 7), (12, 7), (14, 7), (20, 5), (50, 2)])
 def test_as_many_are_held_as_keep_every_thread_busy_and_more_only_while_they_are_small(largest, held):
     budget = ByteBudget(100, bodies=7, largest=largest)
     assert sum(goes_ahead(budget, index) for index in range(100)) == held
@@ -43,6 +45,17 @@ def test_one_body_alone_is_allowed_however_large():
     budget.arrived(0, 5000)
     assert not goes_ahead(budget, 1)
     budget.release(0)
+    assert goes_ahead(budget, 1)
+    assert not goes_ahead(budget, 2)
+
+
+@pytest.mark.parametrize("larger_than_foreseen", [1.0, 1.2])
+@pytest.mark.parametrize("workers", [1, 5])
+def test_of_the_largest_pages_that_are_asked_for_one_is_parsed_while_another_is_committed(
+    workers, larger_than_foreseen
+):
+    budget = ByteBudget(download._BODY_BYTES, bodies=workers + 2)
+    budget.arrived(0, int(LARGEST_BODY * larger_than_foreseen))
     assert goes_ahead(budget, 1)
     assert not goes_ahead(budget, 2)
 

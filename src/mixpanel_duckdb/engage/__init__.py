@@ -21,9 +21,10 @@ from .announcement import ROUNDS, UNREADABLE_TRIES, Announcement, row_oddity
 from .client import MixpanelClient
 from .page import EngagePage, damage, page_count, pieces
 from .query import ProfileFilters, ProfileQuery
-from .sizing import LARGE_TRIES, PageSizing, page_sizing, shortfall
+from .sizing import LARGE_TRIES, LARGEST_BODY, PageSizing, page_sizing, shortfall
 
 __all__ = [
+    "LARGEST_BODY",
     "LARGE_TRIES",
     "ROUNDS",
     "UNREADABLE_TRIES",

@@ -13,12 +13,13 @@ from ..http import HOURLY_QUOTA
 from .announcement import Announcement
 from .page import EngagePage, page_count
 
-__all__ = ["LARGE_TRIES", "PageSizing", "page_sizing", "shortfall"]
+__all__ = ["LARGEST_BODY", "LARGE_TRIES", "PageSizing", "page_sizing", "shortfall"]
 
+# Bytes of the largest pages that are asked for, as far as page 0 tells.
+LARGEST_BODY = 64_000_000
 # Requests for a page of a larger size that fail before such pages are given up.
 LARGE_TRIES = 3
 _MOST_ROWS = 50_000
-_MOST_BYTES = 64_000_000
 _MOST_SECONDS = 60.0
 _OF_A_ROW = b'"$distinct_id"'
 
@@ -60,7 +61,9 @@ def page_sizing(announced: Announcement, body_bytes: int, seconds: float) -> Pag
     rows = min(own, announced.total)
     most = {
         f"{_MOST_ROWS:,} is the most that is known to work": _MOST_ROWS,
-        f"larger ones would have more than {_MOST_BYTES // 1_000_000} MB": int(_MOST_BYTES * rows / max(body_bytes, 1)),
+        f"larger ones would have more than {LARGEST_BODY // 1_000_000} MB": int(
+            LARGEST_BODY * rows / max(body_bytes, 1)
+        ),
         f"larger ones would take more than {_MOST_SECONDS:.0f} s": int(_MOST_SECONDS * rows / max(seconds, 1e-6)),
     }
     limit = min(most, key=lambda reason: most[reason])

@@ -22,7 +22,7 @@ class ByteBudget:
 
     Args:
         limit: Most bytes in all.
-        bodies: How many bodies keep every thread busy; more are held only if they are within two fifths of the limit.
+        bodies: How many bodies keep every thread busy; more are held only within three tenths of the limit.
         largest: Bytes of the largest body of an earlier run, if it is known.
 
     Example:
@@ -65,4 +65,4 @@ class ByteBudget:
             self._changed.notify_all()
 
     def _room(self) -> int:
-        return min(self._limit, max(self._limit * 2 // 5, self._bodies * self._largest))
+        return min(self._limit, max(self._limit * 3 // 10, self._bodies * self._largest))

@@ -9,7 +9,16 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from ..engage import LARGE_TRIES, ROUNDS, UNREADABLE_TRIES, Announcement, EngagePage, ProfileQuery, row_oddity
+from ..engage import (
+    LARGE_TRIES,
+    LARGEST_BODY,
+    ROUNDS,
+    UNREADABLE_TRIES,
+    Announcement,
+    EngagePage,
+    ProfileQuery,
+    row_oddity,
+)
 from ..errors import (
     ConnectionFailedError,
     FetchStopped,
@@ -34,8 +43,8 @@ __all__ = ["SESSION_STATUS", "Download"]
 SESSION_STATUS = frozenset({400, 404, 410})
 # A server that is away, or the way to it: that says nothing of the pages. A gateway that waited too long says 504.
 _AWAY_STATUS = frozenset({502, 503})
-# Two pages of 50,000 profiles.
-_BODY_BYTES = 100_000_000
+# Of two of the largest pages, one is parsed while the other is committed, should they be larger than foreseen, too.
+_BODY_BYTES = LARGEST_BODY * 5 // 2
 
 
 class Download(FetchThreads[PageWrite, StagedGroup, PageReceipt, FirstPage | PageEvent]):
