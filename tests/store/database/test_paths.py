@@ -142,6 +142,32 @@ def test_a_tilde_is_the_users_home_wherever_a_path_is_given(server, tmp_path, mo
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.csv", "x.duckdb", "x.svg"]
 
 
+def test_two_dots_behind_a_link_lead_where_the_system_goes(server, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there" / "in").mkdir(parents=True)
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "there" / "in")
+    monkeypatch.chdir(tmp_path / "here")
+    name = "link/../x.duckdb"
+    with client_of(server) as client:
+        md.fetch_profiles(name, client=client)
+        md.fetch_profiles(name, client=client, if_exists="replace").raise_for_failures()
+    md.type_columns(name)
+    md.export_table(name, "profiles", "link/../x.csv")
+    assert len(md.list_fetches(name)) == 1
+    assert sorted(each.name for each in (tmp_path / "there").iterdir()) == ["in", "x.csv", "x.duckdb"]
+    assert [each.name for each in (tmp_path / "here").iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_two_dots_behind_a_folder_that_is_not_there_lead_nowhere(server, tmp_path, monkeypatch, use):
+    monkeypatch.chdir(tmp_path)
+    asked = len(server.requests)
+    with client_of(server) as client, pytest.raises(StorageError, match=r"missing/\.\."):
+        use(client, Path("missing/../x.duckdb"))
+    assert list(tmp_path.iterdir()) == []
+    assert len(server.requests) == asked
+
+
 @given(st.text(alphabet=".:/abcmdCSV", max_size=12), st.sampled_from(["", *EXPORTED, ".gz", ".csv.gz", ".duckdb"]))
 def test_a_path_is_that_of_a_file_or_refused(start, ending):
     with suppress(StorageError):

@@ -137,10 +137,10 @@ def make(file: str) -> None:
         duckdb.Error: It cannot be made.
         OSError: Likewise.
     """
-    file = os.path.realpath(file)
-    folder = os.path.dirname(file)
-    if not os.path.isdir(folder):
-        raise StorageError(f"Could not open {file}: the folder {folder} does not exist.")
+    for named in (file, file := os.path.realpath(file)):  # a link, and where it leads
+        folder = os.path.dirname(named)
+        if not os.path.isdir(folder):
+            raise StorageError(f"Could not open {named}: the folder {folder} does not exist.")
     if os.path.exists(f"{file}.wal"):  # of a file that is gone: DuckDB takes it away, but only as it makes the new one
         _write_empty(file)
         return

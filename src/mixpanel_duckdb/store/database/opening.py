@@ -18,7 +18,7 @@ import duckdb
 
 from .files import connect, connect_to_read, make, opening, sweep
 from .inherited import refuse_inherited
-from .paths import IN_MEMORY, file_of, must_exist, path_of
+from .paths import IN_MEMORY, absolute, file_of, must_exist, path_of
 from .statements import heeding_interrupts, only_row, quote, storage_errors
 from .tuning import Tuning
 
@@ -36,7 +36,7 @@ def connecting(source: str | os.PathLike[str] | duckdb.DuckDBPyConnection) -> Ca
     if isinstance(source, duckdb.DuckDBPyConnection):
         return Database(source).reader()
     must_exist(source)
-    return partial(_connect, os.path.abspath(path_of(source)))
+    return partial(_connect, absolute(path_of(source)))
 
 
 class Database:

@@ -14,7 +14,7 @@ from typing import cast
 from ...arguments import PATH, refusal
 from ...errors import StorageError
 
-__all__ = ["IN_MEMORY", "file_of", "must_exist", "path_of"]
+__all__ = ["IN_MEMORY", "absolute", "file_of", "must_exist", "path_of"]
 
 IN_MEMORY = ":memory:"
 # What DuckDB takes for the name of an extension, or for memory; not the letter of a drive.
@@ -71,7 +71,20 @@ def file_of(path: str) -> str:
             f"Could not open {path}: a new database needs another ending than {kind[1]}. Fetch into one, and write its "
             f"table to {os.path.basename(path)} with `mp-fetch export`."
         )
-    return os.path.abspath(path)  # wherever the process goes next, and nothing but a file to DuckDB
+    return absolute(path)
+
+
+def absolute(path: str) -> str:
+    """Give the path from the root, which stays the same file wherever the process goes, and is no memory to DuckDB.
+
+    Behind a link, ``..`` is the folder that the system takes it for; DuckDB would strike out the link.
+    """
+    folder, name = os.path.split(path)
+    if os.pardir not in folder.split(os.sep):
+        return os.path.abspath(path)
+    if os.path.isdir(folder):
+        return os.path.join(os.path.realpath(folder), name)
+    return os.path.join(os.getcwd(), path)
 
 
 def _is_utf8(path: str) -> bool:
