@@ -122,6 +122,28 @@ def test_a_table_that_is_not_ours_is_refused_before_the_first_request(said, popu
         assert sim.requests == []
 
 
+@pytest.mark.parametrize("published", [True, False])
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("NOT NULL of 'insert_id'", "ALTER TABLE events ALTER insert_id SET NOT NULL"),
+        ("unique index 'once'", "CREATE UNIQUE INDEX once ON events (insert_id)"),
+    ],
+)
+def test_a_table_that_may_refuse_events_is_refused_before_the_first_request(
+    what, change, published, population, database, place
+):
+    path, options = (place, {"into": md.Target(place)}) if published else (database, {})
+    with exporting(population) as sim:
+        fetched(sim, database, FIRST, FIRST, **options)
+        with duckdb.connect(path) as connection:
+            connection.execute(f"DELETE FROM events; {change}")
+        sim.clear_requests()
+        with pytest.raises(md.UnsuitableTableError, match=f"its {what} may refuse events"):
+            fetched(sim, database, FIRST, LAST, **options)
+        assert sim.requests == []
+
+
 def test_other_events_or_what_cannot_be_a_target_is_refused_before_the_first_request(population, database, place):
     with exporting(population) as sim:
         fetched(sim, database, FIRST, FIRST, into=md.Target(place))

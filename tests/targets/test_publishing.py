@@ -120,6 +120,57 @@ def test_a_table_with_other_columns_is_refused_before_the_first_request(engine, 
     assert sim.requests == []
 
 
+def test_a_table_that_takes_no_row_without_a_moment_is_refused_before_the_first_request(engine, work):
+    published(BEFORE, work, engine.target)
+    with engine.connect_to_write() as connection:
+        change = "ALTER TABLE {}profiles ALTER last_seen SET NOT NULL"
+        if engine.kind == "postgres":
+            engine.server.sql(engine.database, "UPDATE profiles SET last_seen = now() WHERE last_seen IS NULL")
+            engine.server.sql(engine.database, change.format(""))
+        else:
+            connection.execute("UPDATE there.profiles SET last_seen = now() WHERE last_seen IS NULL")
+            connection.execute(change.format("there."))
+    with Simulator(BEFORE) as sim, pytest.raises(md.UnsuitableTableError, match="NOT NULL of 'last_seen' may refuse"):
+        fetch(sim, work, into=engine.target, if_exists="replace", allow_other=True)
+    assert sim.requests == []
+
+
+IN_POSTGRES = {
+    "CHECK ((length((distinct_id)::text) < 99))": "ALTER TABLE profiles ADD CHECK (length(distinct_id) < 99)",
+    "unique index 'profiles_last_seen_distinct_id_key'": "ALTER TABLE profiles ADD UNIQUE (last_seen, distinct_id)",
+    "unique index 'lower'": "CREATE UNIQUE INDEX lower ON profiles (lower(distinct_id))",
+    "foreign key of table 'orders'": "ALTER TABLE profiles ADD PRIMARY KEY (distinct_id);"
+    "CREATE TABLE orders (who text REFERENCES profiles (distinct_id))",
+}
+IN_POSTGRES_IS_KEPT = (
+    "ALTER TABLE profiles ADD PRIMARY KEY (distinct_id)",
+    "ALTER TABLE profiles ADD UNIQUE (distinct_id)",
+    "CREATE UNIQUE INDEX ids ON profiles (distinct_id)",
+    "ALTER TABLE profiles ALTER properties SET NOT NULL",
+    "CREATE INDEX newest ON profiles (last_seen)",
+)
+
+
+@pytest.mark.parametrize("what", IN_POSTGRES)
+def test_what_may_refuse_profiles_in_postgres_is_named_before_the_first_request(tmp_path, postgres, work, what):
+    base = Engine.made("postgres", tmp_path, postgres)
+    published(BEFORE, work, base.target)
+    postgres.sql(base.database, IN_POSTGRES[what])
+    with Simulator(BEFORE) as sim, pytest.raises(md.UnsuitableTableError) as refused:
+        fetch(sim, work, into=base.target, if_exists="replace", allow_other=True)
+    assert f"its {what} may refuse profiles" in str(refused.value)
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("sql", IN_POSTGRES_IS_KEPT)
+def test_what_refuses_no_profile_in_postgres_stays_and_is_published_into(tmp_path, postgres, work, sql):
+    base = Engine.made("postgres", tmp_path, postgres)
+    published(BEFORE, work, base.target)
+    postgres.sql(base.database, sql)
+    assert counts(published(AFTER, work, base.target)) == expected_counts(BEFORE, AFTER)
+    assert base.rows() == base.holding(AFTER)
+
+
 @pytest.mark.parametrize("kind", ["file", "ducklake", "ducklake:postgres", "postgres"])
 def test_a_target_that_can_only_be_read_is_refused_before_the_first_request(kind, tmp_path, postgres, work):
     engine = Engine.made(kind, tmp_path, postgres)

@@ -23,13 +23,14 @@ from .tables import (
     check_holding,
     check_target,
     count_changes,
+    exchange,
     find_changes,
+    has_keys,
     history_table,
     holdings_by_comment,
     is_covered,
     keep_versions,
     losses,
-    rows_of,
     would_shrink,
 )
 
@@ -267,10 +268,8 @@ def _swap(cursor: duckdb.DuckDBPyConnection, staging: str, spec: FetchSpec) -> N
 
 def _merge(cursor: duckdb.DuckDBPyConnection, staging: str, spec: FetchSpec) -> None:
     """Write the rows that differ, and no others; a row without an id is the same profile if it says the same."""
-    target, source = quote(spec.table), quote(staging)
-    for rows in rows_of("differs"):
-        cursor.execute(f"DELETE FROM {target} WHERE {rows}")
-        cursor.execute(f"INSERT INTO {target} BY NAME FROM {source} WHERE {rows}")
+    source = quote(staging)
+    exchange(cursor, quote(spec.table), f"FROM {source}", keyed=has_keys(cursor, spec.table))
     cursor.execute(f"DROP TABLE {source}")
     if not is_covered(holdings_of(cursor, spec.table), spec):
         hold(cursor, spec, alone=False)

@@ -170,6 +170,29 @@ def test_a_refresh_keeps_the_keys_that_somebody_gave_the_table(tmp_path, other, 
         assert connection.execute(kept).fetchall()[0][0] >= 1
 
 
+MAY_REFUSE = {
+    "NOT NULL of 'last_seen'": "ALTER TABLE profiles ALTER last_seen SET NOT NULL",
+    "NOT NULL of 'distinct_id'": "ALTER TABLE profiles ALTER distinct_id SET NOT NULL",
+    "PRIMARY KEY(distinct_id, last_seen)": "ALTER TABLE profiles ADD PRIMARY KEY (distinct_id, last_seen)",
+    "unique index 'newest'": "CREATE UNIQUE INDEX newest ON profiles (last_seen)",
+    "foreign key of table 'orders'": "ALTER TABLE profiles ADD PRIMARY KEY (distinct_id);"
+    "CREATE TABLE orders (who VARCHAR REFERENCES profiles (distinct_id))",
+}
+
+
+@pytest.mark.parametrize("what", MAY_REFUSE)
+def test_a_table_that_may_refuse_profiles_is_refused_before_the_first_request(work, other, what):
+    into = md.Target(other, schema="crm")
+    published(BEFORE, work, into)
+    with duckdb.connect(other) as owner:
+        owner.execute("CREATE TABLE main.orders (id INTEGER PRIMARY KEY)")  # of no interest
+        owner.execute(f"USE crm; DELETE FROM profiles; {MAY_REFUSE[what]}")
+    with Simulator(BEFORE) as sim, pytest.raises(md.UnsuitableTableError) as refused:
+        fetch(sim, work, into=into, if_exists="merge")
+    assert f"its {what} may refuse profiles. Drop that, or choose another table." in str(refused.value)
+    assert sim.requests == []
+
+
 def test_a_table_whose_ids_somebody_wrote_twice_is_made_right(work, other):
     published(BEFORE, work, md.Target(other))
     with duckdb.connect(other) as connection:

@@ -8,6 +8,7 @@ import duckdb
 
 from ...errors import UnsuitableTableError
 from ..database import COLUMNS, EVENT_COLUMNS, columns_of, create_table, existing, is_named, only_row, quote
+from ..tables import EVENTS, hindrance
 
 __all__ = ["DAYS", "LAST_RUNS", "ODD", "REQUESTS", "RUNS", "STRAYS", "ensure_journal", "ensure_table"]
 
@@ -59,6 +60,10 @@ def ensure_table(cursor: duckdb.DuckDBPyConnection, table: str, *, zstd: bool) -
         )
     if found is not None and (found.kind == "view" or columns != EVENT_COLUMNS):
         raise UnsuitableTableError(f"{table!r} is there and is no table of events ({_EVENT}); choose another name.")
+    if found is not None and (what := hindrance(cursor, table, EVENTS)) is not None:
+        raise UnsuitableTableError(
+            f"Cannot fetch into {table!r}: its {what} may refuse events. Drop that, or choose another table."
+        )
     if found is not None and _has_unknown_rows(cursor, table):
         raise UnsuitableTableError(
             f"{table!r} has events that no fetch into this database has brought, as a table that another one publishes "

@@ -9,12 +9,14 @@ when a fetch is published, what it changes. Called by ``publish`` and ``fetching
 ``marker``   what the comment on one that was published elsewhere says: which fetch, and what it holds
 ``holding``  what it holds beside what is asked for: the same, a part, or something else
 ``changes``  which rows come, change and go
+``exchange`` the rows that are written for that, and no others
 ``versions`` the history of a table: a row for each version of a profile
 ===========  ================================================================================
 """
 
 from .changes import DIFFERING, Changes, can_be_compared, count_changes, find_changes, rows_of
-from .guards import check_target, losses, would_shrink
+from .exchange import differing, exchange, rewrite, update
+from .guards import EVENTS, PROFILES, Rows, check_target, has_keys, hindrance, losses, would_shrink
 from .holding import check_holding, is_covered
 from .marker import PREFIX, Marker, holdings_by_comment
 from .terms import Allowed, IfExists, Terms
@@ -29,26 +31,35 @@ from .versions import (
 
 __all__ = [
     "DIFFERING",
+    "EVENTS",
     "PREFIX",
+    "PROFILES",
     "VERSION_COLUMNS",
     "Allowed",
     "Changes",
     "IfExists",
     "Marker",
     "ProfileChange",
+    "Rows",
     "Terms",
     "can_be_compared",
     "check_history",
     "check_holding",
     "check_target",
     "count_changes",
+    "differing",
+    "exchange",
     "find_changes",
+    "has_keys",
+    "hindrance",
     "history_table",
     "holdings_by_comment",
     "is_covered",
     "keep_versions",
     "losses",
+    "rewrite",
     "rows_of",
+    "update",
     "versions_changed",
     "would_shrink",
 ]

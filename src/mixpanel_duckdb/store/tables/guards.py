@@ -16,13 +16,23 @@ from ..database import COLUMNS, EVENT_COLUMNS, columns_of, existing, is_named, o
 from .terms import IfExists, Terms
 from .versions import VERSION_COLUMNS
 
-__all__ = ["check_target", "losses", "would_shrink"]
+__all__ = ["EVENTS", "PROFILES", "Rows", "check_target", "has_keys", "hindrance", "losses", "would_shrink"]
 
-_KEY = ["distinct_id"]
 # A table of so many rows is not replaced by fewer than half of them unless that is allowed.
 _WORTH_KEEPING = 1000
 _MOST_NAMES = 8
 _HERE = "database_name = current_database() AND schema_name = current_schema()"
+
+
+class Rows(NamedTuple):
+    """What is sure of rows before they are there: columns that have a value in each, and a column unlike in all."""
+
+    filled: tuple[str, ...] = ()
+    key: str | None = None
+
+
+PROFILES = Rows(("properties",), "distinct_id")
+EVENTS = Rows()
 
 
 class _Constraint(NamedTuple):
@@ -53,10 +63,10 @@ def check_target(cursor: duckdb.DuckDBPyConnection, table: str, if_exists: IfExi
         )
     if columns == VERSION_COLUMNS:
         raise UnsuitableTableError(f"{table!r} is the history of a table; choose another table name.")
-    if key := _pointed_to_by(cursor, table):
+    if key := _pointed_to_by(cursor, table, _HERE):
         raise UnsuitableTableError(
-            f"Cannot {if_exists} {table!r}: a foreign key of table {key!r} points to it, so that its rows cannot be "
-            "exchanged. Choose another table name, or drop that key."
+            f"Cannot {if_exists} {table!r}: a {key} points to it, so that its rows cannot be exchanged. Choose another "
+            "table name, or drop that key."
         )
     if if_exists == "merge":
         _check_merge(cursor, table)
@@ -85,43 +95,54 @@ def _check_merge(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
         raise UnsuitableTableError(
             f"Cannot merge into {table!r}: its columns are not ({wanted}). Choose another table."
         )
-    if hindrance := _hindrance(cursor, table):
+    if (what := hindrance(cursor, table, PROFILES)) is not None:
         raise UnsuitableTableError(
-            f"Cannot merge into {table!r}: its {hindrance} may refuse profiles. Drop that, or choose another table."
+            f"Cannot merge into {table!r}: its {what} may refuse profiles. Drop that, or choose another table."
         )
 
 
-def _hindrance(cursor: duckdb.DuckDBPyConnection, table: str) -> str | None:
-    """Name what may refuse rows at the end; a primary key of the ids does not, as they are unique."""
-    constraints = _constraints(cursor, table)
-    keyed = any(each.kind == "PRIMARY KEY" and each.columns == _KEY for each in constraints)
+def hindrance(cursor: duckdb.DuckDBPyConnection, table: str, rows: Rows, here: str = _HERE) -> str | None:
+    """Name what may refuse rows at the end; a primary key of the ids does not, as they are unique.
+
+    Args:
+        cursor: To DuckDB.
+        table: Its name.
+        rows: What is sure of the rows.
+        here: The condition on DuckDB's catalog that something is in the schema of the table.
+    """
+    constraints = _constraints(cursor, table, here)
+    keyed = any(each.kind == "PRIMARY KEY" and each.columns == [rows.key] for each in constraints)
     for kind, text, columns in constraints:
         if kind == "NOT NULL":
-            if columns != ["properties"] and not (keyed and columns == _KEY):
+            if columns[0] not in rows.filled and not (keyed and columns == [rows.key]):
                 return f"{kind} of {columns[0]!r}"
-        elif kind not in ("PRIMARY KEY", "UNIQUE") or columns != _KEY:
+        elif kind not in ("PRIMARY KEY", "UNIQUE") or columns != [rows.key]:
             return text
-    for name, unique, expressions in _indexes(cursor, table):
-        # DuckDB 1.5 checks such an index, other than a primary key, before the rows that were deleted are out of it.
-        if unique and (expressions != "[distinct_id]" or duckdb.__version__ < "2"):
+    for name, unique, expressions in _indexes(cursor, table, here):
+        if unique and expressions != f"[{rows.key}]":
             return f"unique index {name!r}"
-    return None
+    return _pointed_to_by(cursor, table, here)
 
 
-def _constraints(cursor: duckdb.DuckDBPyConnection, table: str) -> list[_Constraint]:
+def has_keys(cursor: duckdb.DuckDBPyConnection, table: str, here: str = _HERE) -> bool:
+    """Whether keys or an index are on a table, or anything else that looks at each row."""
+    return bool(_constraints(cursor, table, here) or _indexes(cursor, table, here))
+
+
+def _constraints(cursor: duckdb.DuckDBPyConnection, table: str, here: str = _HERE) -> list[_Constraint]:
     rows = cursor.execute(
         "SELECT constraint_type, constraint_text, constraint_column_names FROM duckdb_constraints() "
-        f"WHERE {_HERE} AND {is_named('table_name')} ORDER BY constraint_index ASC",
+        f"WHERE {here} AND {is_named('table_name')} ORDER BY constraint_index ASC",
         [table],
     ).fetchall()
     return [_Constraint(*row) for row in rows]
 
 
-def _indexes(cursor: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, bool, str]]:
+def _indexes(cursor: duckdb.DuckDBPyConnection, table: str, here: str = _HERE) -> list[tuple[str, bool, str]]:
     """List those that were made by name, with what they are of."""
     return cursor.execute(
         "SELECT index_name, is_unique, expressions FROM duckdb_indexes() "
-        f"WHERE {_HERE} AND {is_named('table_name')} ORDER BY index_name ASC",
+        f"WHERE {here} AND {is_named('table_name')} ORDER BY index_name ASC",
         [table],
     ).fetchall()
 
@@ -138,15 +159,15 @@ def _has_comments(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
     return bool(row and row[0])
 
 
-def _pointed_to_by(cursor: duckdb.DuckDBPyConnection, table: str) -> str | None:
-    """Name a table whose foreign key points to this one: DuckDB neither drops it then nor deletes what is meant."""
+def _pointed_to_by(cursor: duckdb.DuckDBPyConnection, table: str, here: str) -> str | None:
+    """Name a foreign key that points to a table: DuckDB neither drops it then nor deletes what is meant."""
     row = only_row(
         cursor,
         "SELECT table_name FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' "
-        f"AND {_HERE} AND {is_named('referenced_table')}",
+        f"AND {here} AND {is_named('referenced_table')}",
         [table],
     )
-    return row[0] if row else None
+    return f"foreign key of table {row[0]!r}" if row else None
 
 
 def _some(parts: Iterable[str]) -> str:

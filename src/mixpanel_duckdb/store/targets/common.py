@@ -5,22 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import duckdb
 
 from ..database import COLUMNS, is_named, literal, only_row
-from ..tables import DIFFERING, rows_of
+from ..tables import Rows, exchange, has_keys, hindrance
 from .kind import Place
 from .target import Target
 
-__all__ = ["ALIAS", "POLL", "Attached", "detach", "differing", "is_in_use", "rewrite", "told_of_replaced", "update"]
+__all__ = ["ALIAS", "POLL", "Attached", "detach", "is_in_use", "told_of_replaced"]
 
 POLL = 0.2
 # How our own names of attached databases begin.
 ALIAS = "_mixpanel_target_"
-# An id of one row at most, before and now: the usual one.
-_ALONE = "(id IS NOT NULL AND rows_before < 2 AND rows_now < 2)"
 # What this process has detached is held until every transaction that has looked at the catalog meanwhile is over. The
 # last ones are what PostgreSQL says where two make the tables of one DuckLake's catalog at once.
 _IN_USE = (
@@ -115,68 +113,17 @@ class Attached:
         return 0
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
-        """Delete what differs, and insert what takes its place: texts that are updated are in memory until the end.
+        """Make rows the same that differ."""
+        exchange(cursor, place.sql, incoming, keyed=has_keys(cursor, place.table, place.here))
 
-        Where keys or an index are on the table, it is updated all the same: DuckDB 1.5 refuses a key that comes back in
-        the same transaction, or does not find it any more after a crash.
-        """
-        if _has_keys(cursor, place):
-            update(cursor, place, incoming)
-            return
-        for many, rows in zip(differing(cursor), rows_of("differs"), strict=True):
-            if many:
-                rewrite(cursor, place, incoming, rows)
+    def hindrance(self, cursor: duckdb.DuckDBPyConnection, place: Place, rows: Rows) -> str | None:
+        """Name what may refuse rows at the end."""
+        return hindrance(cursor, place.table, rows, place.here)
 
     def set_view(self, cursor: duckdb.DuckDBPyConnection, place: Place, query: str, comment: str) -> None:
         """Make the view; its tables are found where it is, whatever the catalog is called elsewhere."""
         cursor.execute(f"CREATE OR REPLACE VIEW {place.sql} AS {query}")
         cursor.execute(f"COMMENT ON VIEW {place.sql} IS {literal(comment)}")
-
-
-class Differing(NamedTuple):
-    """How many ids have rows that differ, and how many rows without an id do."""
-
-    named: int
-    nameless: int
-
-
-def differing(cursor: duckdb.DuckDBPyConnection, more: str = "true") -> Differing:
-    """Count what ``find_changes`` has found to differ, as far as more can be said of it."""
-    row = only_row(cursor, f"SELECT count(id), count(*) - count(id) FROM {DIFFERING} WHERE differs AND {more}")
-    assert row is not None  # noqa: S101 - an aggregate without groups has one row
-    return Differing(*row)
-
-
-def update(cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
-    """Update what changed, insert what is new, delete what is gone, each row by itself where an id has one."""
-    alone = f"FROM {DIFFERING} WHERE differs AND {_ALONE} AND rows_now"
-    if differing(cursor, f"{_ALONE} AND rows_now = 1").named:
-        cursor.execute(
-            f"MERGE INTO {place.sql} AS old USING (SELECT * FROM ({incoming}) WHERE encode(distinct_id) IN "
-            f"(SELECT id {alone} = 1)) AS new ON encode(old.distinct_id) = encode(new.distinct_id) "
-            "WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen "
-            "WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen) "
-            "VALUES (new.distinct_id, new.properties, new.last_seen)"
-        )
-    if differing(cursor, f"{_ALONE} AND rows_now = 0").named:
-        cursor.execute(f"DELETE FROM {place.sql} WHERE encode(distinct_id) IN (SELECT id {alone} = 0)")
-    others = f"NOT {_ALONE}"
-    for many, rows in zip(differing(cursor, others), rows_of(f"differs AND {others}"), strict=True):
-        if many:
-            rewrite(cursor, place, incoming, rows)
-
-
-def _has_keys(cursor: duckdb.DuckDBPyConnection, place: Place) -> bool:
-    here = f"database_name = $1 AND {is_named('schema_name', '$2')} AND {is_named('table_name', '$3')}"
-    sql = f"SELECT 1 FROM duckdb_indexes() WHERE {here} UNION ALL SELECT 1 FROM duckdb_constraints() WHERE {here}"
-    return only_row(cursor, f"FROM ({sql}) LIMIT 1", [place.catalog, place.schema, place.table]) is not None
-
-
-def rewrite(cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str, rows: str) -> None:
-    """Delete rows, and insert those that take their place."""
-    columns = ", ".join(COLUMNS)
-    cursor.execute(f"DELETE FROM {place.sql} WHERE {rows}")
-    cursor.execute(f"INSERT INTO {place.sql} ({columns}) SELECT {columns} FROM ({incoming}) WHERE {rows}")
 
 
 def told_of_replaced(characters: int) -> tuple[str, ...]:

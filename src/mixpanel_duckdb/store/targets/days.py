@@ -16,7 +16,7 @@ import duckdb
 from ...errors import QueryError, UnsuitableTableError
 from ..database import EVENT_COLUMNS, atomic, quote
 from ..journal import FetchSpec
-from ..tables import PREFIX
+from ..tables import EVENTS, PREFIX
 from .attached import Attachment, again_and_again, attached, kind_of, prepared
 from .common import told_of_replaced
 from .kind import Place
@@ -172,6 +172,8 @@ def _before(site: Attachment, place: Place, spec: FetchSpec) -> _DaysMarker | No
     named, marker = f"{spec.table!r} of the target", _DaysMarker.of(site.kind.comment(site.cursor, place), spec.table)
     if marker is None or columns != EVENT_COLUMNS:
         raise UnsuitableTableError(f"{named} is there, and is no table of events of this package's; choose another.")
+    if (what := site.kind.hindrance(site.cursor, place, EVENTS)) is not None:
+        raise UnsuitableTableError(f"{named}: its {what} may refuse events. Drop that, or choose another table.")
     if marker.spec.events != spec.events:
         raise UnsuitableTableError(
             f"{named} holds {marker.spec.events}, but this fetch is of {spec.events}. Choose another table."

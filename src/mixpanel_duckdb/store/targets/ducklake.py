@@ -15,7 +15,8 @@ from typing import ClassVar
 import duckdb
 
 from ..database import literal, only_row
-from .common import Attached, update
+from ..tables import update
+from .common import Attached
 from .kind import Place
 from .target import Target
 
@@ -49,7 +50,7 @@ class DuckLake(Attached):
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
         """Update what changed, insert what is new, delete what is gone: the feed of changes then names just these."""
-        update(cursor, place, incoming)
+        update(cursor, place.sql, incoming)
 
 
 def _write_small_row_groups(cursor: duckdb.DuckDBPyConnection, alias: str) -> None:

@@ -9,7 +9,8 @@ from typing import ClassVar, Protocol
 
 import duckdb
 
-from ..database import COLUMNS, quote
+from ..database import COLUMNS, is_named, literal, quote
+from ..tables import Rows
 from .target import Target
 
 __all__ = ["Kind", "Place"]
@@ -27,6 +28,11 @@ class Place:
     def sql(self) -> str:
         """Its name in statements."""
         return f"{quote(self.catalog)}.{quote(self.schema)}.{quote(self.table)}"
+
+    @property
+    def here(self) -> str:
+        """The condition on DuckDB's catalog that something is in its schema."""
+        return f"database_name = {literal(self.catalog)} AND {is_named('schema_name', literal(self.schema))}"
 
 
 class Kind(Protocol):
@@ -77,6 +83,9 @@ class Kind(Protocol):
         self, cursor: duckdb.DuckDBPyConnection, staging: str, columns: Mapping[str, str] = COLUMNS, /
     ) -> int:
         """Count the characters that are others in there."""
+
+    def hindrance(self, cursor: duckdb.DuckDBPyConnection, place: Place, rows: Rows) -> str | None:
+        """Name what may refuse rows at the end, of a table that is there."""
 
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
         """Make rows the same that ``find_changes`` has found to differ."""

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import duckdb
 
 from ..database import COLUMNS, literal, only_row, quote
-from ..tables import DIFFERING, rows_of
-from .common import Attached, differing, rewrite
+from ..tables import DIFFERING, Rows, differing, rewrite, rows_of
+from .common import Attached
 from .kind import Place
 from .target import Target
 
@@ -26,6 +26,19 @@ _TEXTS = ("VARCHAR", "JSON")
 _NUL = "'\\u0000'"
 # Written where an escaped backslash stood, so that what is behind one is not taken for an escape: no JSON text has it.
 _MARK = "chr(1)"
+# Of a unique index and the constraint behind it, the index is looked at; NOT NULL is a constraint since PostgreSQL 18.
+_MAY_REFUSE = """
+    WITH key AS (SELECT indexrelid AS id, indisprimary FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND
+        attnum = indkey[0] WHERE indrelid = {table} AND indisunique AND indnkeyatts = 1 AND attname = '{key}')
+    SELECT 'NOT NULL of ' || quote_literal(attname), attname::text FROM pg_attribute WHERE attrelid = {table}
+        AND attnotnull AND attnum > 0 AND NOT (attname = '{key}' AND EXISTS (SELECT FROM key WHERE indisprimary))
+    UNION ALL SELECT pg_get_constraintdef(oid), NULL FROM pg_constraint WHERE conrelid = {table}
+        AND contype NOT IN ('n', 'p', 'u')
+    UNION ALL SELECT 'unique index ' || quote_literal(relname), NULL FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+        WHERE indrelid = {table} AND indisunique AND indexrelid NOT IN (SELECT id FROM key)
+    UNION ALL SELECT 'foreign key of table ' || quote_literal(relname), NULL FROM pg_constraint JOIN pg_class c
+        ON c.oid = conrelid WHERE confrelid = {table} AND contype = 'f'
+"""
 # What the server says when another transaction was first.
 _CONFLICTS = ("could not serialize", "already exists", "duplicate key value", "deadlock detected")
 
@@ -91,6 +104,11 @@ class Postgres(Attached):
         row = only_row(cursor, f"SELECT {' + '.join(counts)} FROM {staging}")
         return int(row[0]) if row else 0
 
+    def hindrance(self, cursor: duckdb.DuckDBPyConnection, place: Place, rows: Rows) -> str | None:
+        """Name what may refuse rows at the end, as the server knows it."""
+        found = _asked(cursor, place, _MAY_REFUSE.format(table=f"to_regclass({literal(_name(place))})", key=rows.key))
+        return next((what for what, column in found if column not in rows.filled), None)
+
     def exchange(self, cursor: duckdb.DuckDBPyConnection, place: Place, incoming: str) -> None:
         """Make rows the same that differ."""
         named, nameless = differing(cursor)
@@ -110,7 +128,7 @@ class Postgres(Attached):
             )
             _execute(cursor, place, f"DROP TABLE {ours}")
         if nameless:
-            rewrite(cursor, place, incoming, rows_of("differs")[1])
+            rewrite(cursor, place.sql, incoming, rows_of("differs")[1])
 
     def set_view(self, cursor: duckdb.DuckDBPyConnection, place: Place, query: str, comment: str) -> None:
         """Make the view on the server."""

@@ -19,17 +19,19 @@ from ..journal import HOLDINGS, FetchSpec, OpenFetch, forget_holdings, holdings_
 from ..tables import (
     DIFFERING,
     PREFIX,
+    PROFILES,
     Changes,
     Marker,
     Terms,
     check_holding,
     count_changes,
+    differing,
     find_changes,
     is_covered,
     would_shrink,
 )
 from .attached import Attachment, again_and_again, attached, in_our_words, kind_of, prepared, set_up
-from .common import differing, told_of_replaced
+from .common import told_of_replaced
 from .kind import Kind, Place
 from .staged import are_one, within_reach
 from .target import Target
@@ -184,6 +186,8 @@ def _check(
     ):
         wanted = ", ".join(f"{name} {each}" for name, each in COLUMNS.items())
         raise UnsuitableTableError(f"{named} is a view, or its columns are not ({wanted}). Choose another table.")
+    if (what := kind.hindrance(cursor, place, PROFILES)) is not None:
+        raise UnsuitableTableError(f"{named}: its {what} may refuse profiles. Drop that, or choose another table.")
     journal = _journal(cursor, kind, place)
     held = holdings_of(cursor, place.table, journal) if journal else []
     return check_holding([*(marker.holds if marker else ()), *held], spec, terms)
