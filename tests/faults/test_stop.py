@@ -219,11 +219,11 @@ def test_a_writer_that_fails_ends_the_run_at_once_and_the_next_one_goes_on(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB, where one can be had."""
+    """A file system of 25 MB, where one can be had."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)], check=False, capture_output=True
     )
     if mounted.returncode:
         pytest.skip("no size-limited file system can be had here")
@@ -235,7 +235,8 @@ def test_a_full_disk_is_a_storage_error_and_the_same_call_completes_once_there_i
     people = Population.uniform(8000, profile_bytes=1000)
     database = str(small_disk / "profiles.duckdb")
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 6_000_000)
+    # Leaves 2.5 MB; without it there is room for all pages in one transaction, in the log and in the file.
+    ballast.write_bytes(b"x" * 22_700_000)
     with Simulator(people, limits=FREE) as sim:
         with pytest.raises(md.StorageError):
             fetch(sim, database, page_size=200)
