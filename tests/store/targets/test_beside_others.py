@@ -15,7 +15,7 @@ from helpers import LONGEST, fetch, served, stored, wait_until
 from mixpanel_duckdb.jobs import read_jobs, run_jobs
 from mixpanel_duckdb.simulator import Population, Simulator
 from mixpanel_duckdb.store import elsewhere, targets
-from mixpanel_duckdb.store.targets import publishing
+from mixpanel_duckdb.store.targets import attached, publishing
 
 BEFORE, AFTER = Population(60, seed=1), Population(70, seed=2)
 HOLDER = """
@@ -265,3 +265,21 @@ def test_what_a_setup_file_attaches_goes_again_so_that_it_can_be_run_for_each_pu
             assert fetch(sim, mine, into=target, if_exists="replace").published
         names = {name for (name,) in mine.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
     assert names.isdisjoint({"helper", "other"})
+
+
+@pytest.mark.parametrize("with_setup", [True, False])
+def test_what_another_run_attaches_while_a_target_is_prepared_stays(tmp_path, monkeypatch, with_setup):
+    (tmp_path / "setup.sql").write_text("ATTACH ':memory:' AS of_the_setup")
+    own = attached.set_up
+    with duckdb.connect() as connection, connection.cursor() as another:
+
+        def beside(cursor, setup):
+            own(cursor, setup)
+            another.execute("ATTACH ':memory:' AS _mixpanel_memory_1")
+
+        monkeypatch.setattr(attached, "set_up", beside)
+        with attached.prepared(connection, tmp_path / "setup.sql" if with_setup else None, "x", ()):
+            another.execute("CREATE TEMPORARY SECRET of_another (TYPE http, BEARER_TOKEN 'x')")
+        left = "SELECT database_name FROM duckdb_databases() WHERE NOT internal ORDER BY database_name ASC"
+        assert another.execute(left).fetchall() == [("_mixpanel_memory_1",), ("memory",)]
+        assert another.execute("SELECT name FROM duckdb_secrets()").fetchall() == [("of_another",)]

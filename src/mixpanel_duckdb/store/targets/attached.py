@@ -197,16 +197,20 @@ def set_up(cursor: duckdb.DuckDBPyConnection, setup: _File | None) -> None:
 def prepared(
     cursor: duckdb.DuckDBPyConnection, setup: _File | None, name: str, extensions: Sequence[str]
 ) -> Iterator[None]:
-    """Surround a moment: what a setup file makes for it goes again, and a missing extension is one sentence."""
+    """Surround a moment: what a setup file makes for it goes again, and a missing extension is one sentence.
+
+    Other runs of the process attach databases of their own meanwhile, which stay.
+    """
     with _TURNS.lock:
         _hidden.hide(*filter(None, [os.environ.get("PGPASSWORD")]))
-        before, had = _secrets(cursor), _databases(cursor)
-        made = had
+        kept, had = _secrets(cursor), _databases(cursor)
+        hidden, made = kept, had
         try:
             try:
                 set_up(cursor, setup)
             finally:
-                made = _databases(cursor)
+                if setup is not None:
+                    hidden, made = _secrets(cursor), _databases(cursor)
             yield
         except _WITHOUT_EXTENSION as error:
             if not extensions or not _OF_AN_EXTENSION.search(_QUOTED.sub("", str(error))):
@@ -218,7 +222,7 @@ def prepared(
                 "packages duckdb-extension-... of the same version and LOAD their files in --setup FILE.sql."
             ) from None
         finally:
-            for secret in _secrets(cursor) - before:
+            for secret in hidden - kept:
                 with suppress(duckdb.Error):
                     cursor.execute(f"DROP TEMPORARY SECRET IF EXISTS {quote(secret)}")
             for each in made - had:
@@ -231,4 +235,5 @@ def _secrets(cursor: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _databases(cursor: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in cursor.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
+    named = "SELECT database_name FROM duckdb_databases() WHERE NOT starts_with(database_name, '_mixpanel_')"
+    return {name for (name,) in cursor.execute(named).fetchall()}
