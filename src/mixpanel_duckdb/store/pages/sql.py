@@ -30,11 +30,15 @@ __all__ = [
 _BRACKETS = "len(string_split(properties, '{')) + len(string_split(properties, '['))"
 DEEP = f"CASE WHEN strlen(properties) > {2 * MAX_NESTING} THEN {_BRACKETS} > {MAX_NESTING} ELSE false END"
 
+
+def _spellings(word: str) -> list[str]:
+    return ["".join(letters) for letters in product(*zip(word, word.upper(), strict=True))]
+
+
 # DuckDB takes these for numbers, and would write them so. A page that may have one is looked through, since it may
 # stand in a text. Sixteen patterns that begin with three letters cost half of four that begin with one, which stop at
 # every n and i; one for all of them costs twice the parsing.
-_SPELLINGS = {word: map("".join, product(*zip(word, word.upper(), strict=True))) for word in ("nan", "inf")}
-_ODD_NUMBERS = (*_SPELLINGS["nan"], *(f"{inf}(?i:inity)?" for inf in _SPELLINGS["inf"]))
+_ODD_NUMBERS = (*_spellings("nan"), *(f"{inf}(?i:inity)?" for inf in _spellings("inf")))
 _MAY_BE_ODD = " OR ".join(rf"regexp_matches(text, '{each}\s*[,}}\]]')" for each in _ODD_NUMBERS)
 _NONE_IS_ODD = r"""regexp_full_match(text, '(?:[^"nNiI]|null|"(?:[^"\\]|\\.)*")*', 's')"""
 

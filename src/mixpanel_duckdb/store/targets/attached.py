@@ -203,14 +203,13 @@ def prepared(
     """
     with _TURNS.lock:
         _hidden.hide(*filter(None, [os.environ.get("PGPASSWORD")]))
-        kept, had = _secrets(cursor), _databases(cursor)
-        hidden, made = kept, had
+        secrets_before, databases_before = secrets, databases = _secrets(cursor), _databases(cursor)
         try:
             try:
                 set_up(cursor, setup)
             finally:
                 if setup is not None:
-                    hidden, made = _secrets(cursor), _databases(cursor)
+                    secrets, databases = _secrets(cursor), _databases(cursor)
             yield
         except _WITHOUT_EXTENSION as error:
             if not extensions or not _OF_AN_EXTENSION.search(_QUOTED.sub("", str(error))):
@@ -222,10 +221,10 @@ def prepared(
                 "packages duckdb-extension-... of the same version and LOAD their files in --setup FILE.sql."
             ) from None
         finally:
-            for secret in hidden - kept:
+            for secret in secrets - secrets_before:
                 with suppress(duckdb.Error):
                     cursor.execute(f"DROP TEMPORARY SECRET IF EXISTS {quote(secret)}")
-            for each in made - had:
+            for each in databases - databases_before:
                 with suppress(duckdb.Error):
                     cursor.execute(f"DETACH {quote(each)}")
 
