@@ -1,7 +1,7 @@
 """What a table's properties are, over all of its rows: a statement a level, each one GROUP BY over unnested values.
 
 No profile reaches Python: DuckDB unnests names and values, tells the kind of each (see ``kinds``), and counts. Where
-all values of a property are objects, or all are lists, the next statement looks inside.
+all values of a property are objects, or all are lists, and ``proof`` knows nothing of them, the next looks inside.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import duckdb
 from ..database import literal, only_row
 from .extract import extraction
 from .kinds import Kind, kind_of
-from .shape import MOST_FIELDS, Shape, is_record, prevailing, structure
+from .proof import proven
+from .shape import MOST_FIELDS, MOST_LEVELS, Shape, is_record, prevailing, structure
 
-__all__ = ["MOST_LEVELS", "Properties", "read_properties", "settle"]
-
-# Mixpanel's documented limit for nesting is 3. What lies deeper becomes JSON.
-MOST_LEVELS = 5
+__all__ = ["Properties", "read_properties", "settle"]
 
 # Names and kinds of one place: of an object with more, nothing is looked at, and it becomes JSON.
 _MOST_GROUPS = 4 * MOST_FIELDS
@@ -109,8 +107,10 @@ def _counted(exploded: str, keys: str) -> str:
 
 
 def _look_inside(cursor: duckdb.DuckDBPyConnection, source: str, shapes: dict[str, Shape]) -> None:
-    """Fill in the fields and elements of nested properties, level by level."""
+    """Fill in what is inside of nested properties: as it is proven, or else level by level."""
     nested = {name: shape for name, shape in sorted(shapes.items()) if shape.kind in (Kind.OBJECT, Kind.LIST)}
+    for name, each in proven(cursor, source, [name for name in nested if not nested[name].misfits]).items():
+        nested.pop(name).proven = each
     places = list(nested.values())
     level = _first_level(source, nested)
     for _ in range(MOST_LEVELS):

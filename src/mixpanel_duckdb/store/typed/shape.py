@@ -7,17 +7,19 @@ objects, the shapes of what is inside.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..database import folded
 from .kinds import TIME_FORMATS, Kind
 
-__all__ = ["MOST_FIELDS", "Shape", "is_record", "prevailing", "structure", "time_format"]
+__all__ = ["MOST_FIELDS", "MOST_LEVELS", "Shape", "are_fields", "is_record", "prevailing", "structure", "time_format"]
 
 # Wider objects are maps rather than records: a STRUCT of them helps nobody.
 MOST_FIELDS = 100
+# Mixpanel's documented limit for nesting is 3. What lies deeper becomes JSON.
+MOST_LEVELS = 5
 
 _EXACT = {Kind.EXACT_INTEGER, Kind.EXACT_NEGATIVE}
 _INTEGERS = {*_EXACT, Kind.BIGINT, Kind.UBIGINT, Kind.HUGEINT}
@@ -42,6 +44,7 @@ class Shape:
         element: If all are lists: the shape of their elements.
         repeats: Whether an object has a name twice.
         kept: The kinds that the type is chosen for; ``None``: all of them.
+        proven: The structure, where it is known without a look inside.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -49,6 +52,7 @@ class Shape:
     element: Shape | None = None
     repeats: bool = False
     kept: set[Kind] | None = None
+    proven: Any = None
 
     @property
     def rows(self) -> int:
@@ -86,6 +90,8 @@ def structure(shape: Shape) -> Any:
         >>> structure(Shape(Counter({Kind.LIST: 1}), element=Shape(Counter({Kind.TEXT: 4}))))
         ['VARCHAR']
     """
+    if shape.proven is not None:
+        return shape.proven
     present = shape.present
     if not present:
         return "JSON"
@@ -134,11 +140,17 @@ def time_format(shape: Shape) -> str | None:
 
 def is_record(shape: Shape) -> bool:
     """Whether every object has every field once, so that a NULL in the STRUCT can only be a null of the object."""
-    names = shape.fields
+    return (
+        are_fields(shape.fields)
+        and not shape.repeats
+        and all(each.rows == shape.kinds[Kind.OBJECT] for each in shape.fields.values())
+    )
+
+
+def are_fields(names: Collection[str]) -> bool:
+    """Whether a STRUCT can have fields of these names, and helps somebody with so many."""
     return (
         0 < len(names) <= MOST_FIELDS
-        and not shape.repeats
-        and all(each.rows == shape.kinds[Kind.OBJECT] for each in names.values())
         and all(name and "\0" not in name for name in names)
         and len({folded(name) for name in names}) == len(names)
     )
