@@ -277,7 +277,7 @@ SCENARIOS = {
     ),
     "shapes": Scenario("200,000 profiles of 1 KB in several shapes, no latency", *_shapes(200_000, SHAPES, 1.65)),
     "shapes-million": Scenario(
-        "1,000,000 profiles of 1 KB in several shapes, no latency", *_shapes(1_000_000, (EASIEST, HARDEST), 1.5)
+        "1,000,000 profiles of 1 KB in several shapes, no latency", *_shapes(1_000_000, SHAPES, 1.5)
     ),
     "uses": Scenario(
         "what is done with 1,000,000 profiles of 1 KB, in the easiest and the hardest shape", *_uses(1_000_000)
