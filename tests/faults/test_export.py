@@ -18,6 +18,7 @@ import pytest
 import mixpanel_duckdb as md
 from helpers import LONGEST, PAGE, client_of, pages_asked, threads_named, wait_until
 from mixpanel_duckdb.engage import readahead
+from mixpanel_duckdb.engage.page import EngagePage
 from mixpanel_duckdb.simulator import Behaviour, Fault, Latency, Limits, Population, Simulator
 
 PEOPLE = Population(PAGE * 30 - 7, seed=13)
@@ -142,6 +143,23 @@ def leave_to_the_collector(profiles: Any, items: int, ready: Callable[[], None])
 
 
 LEAVE = [leave_by_break, leave_by_close, leave_by_an_error, leave_to_the_collector]
+
+
+def test_profiles_of_a_page_that_nobody_holds_are_gone_before_the_next_become_objects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alive = []
+    decoded = EngagePage.decoded
+
+    def counting(page: EngagePage) -> Any:
+        alive.append(sum("$distinct_id" in each for each in gc.get_objects() if type(each) is dict))
+        return decoded(page)
+
+    monkeypatch.setattr(EngagePage, "decoded", counting)
+    with Simulator(PEOPLE, limits=FREE, behaviour=ORDERED) as sim, client_of(sim) as client:
+        assert sum(1 for _ in client.export_profiles(page_size=PAGE)) == len(PEOPLE)
+    assert len(alive) == 30
+    assert max(alive) - alive[0] < PAGE
 
 
 @pytest.mark.parametrize("items", [1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE])

@@ -48,6 +48,7 @@ def profile_stream(ahead: ReadAhead, limit: int | None = None) -> Generator[Prof
                 raise _lost(error, yielded) from error
             yielded += len(rows)
             yield from rows
+            del rows  # before the next page becomes as many objects, which the collector would look through
         if yielded != announced.total:
             raise IncompleteFetchError(
                 f"{yielded:,} profiles were read, but the server's total is {announced.total:,}: "
