@@ -18,12 +18,13 @@ PROVEN = {
     "items": '[{"n": "BIGINT", "yes": "BOOLEAN"}]',
     "grid": '[["BIGINT"]]',
 }
-FEW = [json.dumps(REGULAR)] * 1100
 
 
-def table(texts):
+def table(texts, regular=0):
+    """A profiles table of these properties, behind so many regular ones."""
     connection = duckdb.connect()
     connection.execute("CREATE TABLE profiles (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)")
+    connection.execute(f"INSERT INTO profiles SELECT NULL, $1, NULL FROM range({regular})", [json.dumps(REGULAR)])
     connection.execute("INSERT INTO profiles SELECT NULL, unnest($1::JSON[]), NULL", [texts])
     return connection
 
@@ -55,7 +56,7 @@ def looked_inside(connection):
     ],
 )
 def test_what_is_written_alike_is_proven_without_a_look_inside(text):
-    with table([*FEW, text]) as connection:
+    with table([text], regular=1100) as connection:
         assert without_a_look(connection) == PROVEN
         assert looked_inside(connection) == PROVEN
 
@@ -86,7 +87,7 @@ def test_what_is_written_alike_is_proven_without_a_look_inside(text):
     ],
 )
 def test_one_value_that_is_written_otherwise_behind_the_first_rows_is_looked_into(name, value):
-    with table([*FEW, json.dumps(REGULAR), f'{{"{name}": {value}}}']) as connection:
+    with table([f'{{"{name}": {value}}}'], regular=1100) as connection:
         assert without_a_look(connection) == {key: each for key, each in PROVEN.items() if key != name}
         assert structures(connection) == looked_inside(connection)
 
